@@ -1,0 +1,122 @@
+# One Makefile for the whole suite.  See README.md; `make help` lists the targets.
+VERSION	= 0.1.0
+B	?= build
+PREFIX	?= /usr/local
+DESTDIR	?=
+CFLAGS	?= -O2 -g
+HARDEN	?= -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+LDHARDEN ?= -pie -Wl,-z,relro,-z,now
+STRICT	= -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
+	  -Wpointer-arith -Wwrite-strings -Wvla -Wundef -ffp-contract=off
+PKGS	= libevent_core libevent_extra libpq
+DEFS	= -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' -I. -I$B/gen
+INCLUDES := $(shell pkg-config --cflags $(PKGS) libcjson cmocka 2>/dev/null)
+
+PROGS	= tocsin-watchdog tocsin-generator tocsin-relay tocsin
+BIN	= $(PROGS:%=$B/bin/%)
+
+objects	= $(patsubst %.c,$B/%.o,$(foreach d,$1,$(wildcard $d/*.c)))
+COMMON	= $(call objects,common)
+CLI	= $B/watchdog/cli.o
+WATCHDOG  = $(filter-out $(CLI),$(call objects,watchdog))
+GENERATOR = $(call objects,generator generator/strategy) $B/gen/migrations.o
+RELAY	= $(call objects,relay) $B/gen/www.o
+
+LIBS_WATCHDOG	= -levent_core -linih
+LIBS_GENERATOR	= -levent_core -lpq -linih -lcrypto -lm
+LIBS_RELAY	= -levent_extra -levent_core -lpq -linih -lcjson -lm
+
+# A unit test links the archive of everything but the main functions.
+UNIT	= $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZ	= $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH	= $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))
+PARTS	= $(filter-out %/main.o $(CLI),$(COMMON) $(WATCHDOG) $(GENERATOR) $(RELAY))
+LIBS_ALL = -levent_extra -levent_core -lpq -linih -lcrypto -lcjson -lm
+
+all: $(BIN)
+
+help:
+	@echo "make            build/bin/{tocsin-watchdog,tocsin-generator,tocsin-relay,tocsin}"
+	@echo "make test       every test, on the plain build"
+	@echo "make asan       every test, with AddressSanitizer and UBSan"
+	@echo "make tidy       clang-tidy over every source file"
+	@echo "make bench      the programs of tests/bench"
+	@echo "make install    DESTDIR= PREFIX=$(PREFIX);  make uninstall;  make clean"
+
+# common/ as an archive: a program gets only the modules it uses (no libpq in the watchdog).
+$B/libcommon.a: $(COMMON)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$B/libparts.a: $(PARTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$B/bin/tocsin-watchdog: $(WATCHDOG) $B/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_WATCHDOG)
+$B/bin/tocsin: $(CLI) $B/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_WATCHDOG)
+$B/bin/tocsin-generator: $(GENERATOR) $B/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_GENERATOR)
+$B/bin/tocsin-relay: $(RELAY) $B/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_RELAY)
+
+$B/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(INCLUDES) $(DEFS) -MMD -MP $(CPPFLAGS) -c -o $@ $<
+$B/gen/%.o: $B/gen/%.c
+	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(INCLUDES) $(DEFS) -MMD -MP $(CPPFLAGS) -c -o $@ $<
+
+# Files that a program carries inside: migrations and the page.
+SQL	= $(sort $(wildcard etc/sql/*.sql))
+WWW	= $(sort $(wildcard relay/www/*))
+$B/gen/migrations.c: etc/embed.sh $(SQL)
+	@mkdir -p $(@D)
+	sh etc/embed.sh migrations $(SQL) >$@.new && mv $@.new $@
+$B/gen/www.c: etc/embed.sh $(WWW)
+	@mkdir -p $(@D)
+	sh etc/embed.sh www $(WWW) >$@.new && mv $@.new $@
+
+$B/tests/%: tests/unit/%.c $B/libparts.a
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(INCLUDES) $(DEFS) -MMD -MP $(CPPFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $B/libparts.a $(LIBS_ALL) -lcmocka
+$B/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $B/libparts.a
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(INCLUDES) $(DEFS) $(CPPFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $(FUZZ_ENGINE) $B/libparts.a $(LIBS_ALL)
+FUZZ_ENGINE ?= tests/fuzz/driver.c
+$B/bench/%: tests/bench/%.c $B/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(INCLUDES) $(DEFS) -MMD -MP $(CPPFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $B/libcommon.a $(LIBS_ALL)
+
+unit: $(UNIT)
+fuzz: $(FUZZ)
+bench: all $(BENCH)
+
+test: all unit fuzz
+	sh tests/suite.sh $B
+asan:
+	$(MAKE) B=build-asan HARDEN= LDHARDEN= CFLAGS='-O1 -g -fno-omit-frame-pointer -Werror -fsanitize=address,undefined -fno-sanitize-recover=undefined' test
+
+# One file a run: clang-tidy 14 invents va_list errors over several.
+tidy: $B/gen/migrations.c $B/gen/www.c
+	@for f in common/*.c watchdog/*.c generator/*.c generator/strategy/*.c relay/*.c; do \
+		clang-tidy --quiet $$f -- -std=c11 $(INCLUDES) $(DEFS) 2>/dev/null || exit 1; done
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/tocsin
+	install -m 755 $B/bin/tocsin-watchdog $B/bin/tocsin-generator $B/bin/tocsin-relay $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $B/bin/tocsin $(DESTDIR)$(PREFIX)/bin
+	install -m 644 README.md docs/*.md etc/tocsin.conf $(DESTDIR)$(PREFIX)/share/doc/tocsin
+uninstall:
+	rm -f $(PROGS:%=$(DESTDIR)$(PREFIX)/sbin/%) $(DESTDIR)$(PREFIX)/bin/tocsin
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tocsin
+clean:
+	rm -rf build build-asan
+
+.PHONY: all help unit fuzz bench test asan tidy install uninstall clean
+.SECONDARY:
+-include $(wildcard $B/*/*.d $B/*/*/*.d)

@@ -1,0 +1,660 @@
+#include "common/pg.h"
+
+#include <event2/event.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/backoff.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+
+#define ERROR_MAX	256
+
+struct pg_result {
+	PGresult	*res;			/* NULL: the connection was lost */
+	bool		 ok, lost, skipped;
+	char		 sqlstate[6];
+	char		 error[ERROR_MAX];	/* one line */
+};
+
+/* A command or a sync that the server has not answered. */
+struct command {
+	pg_cb		 cb;
+	void		*arg;
+	bool		 is_sync;
+	bool		 answered;	/* its result came, its end (NULL) not yet */
+	int64_t		 sent_us;	/* monotonic */
+	struct command	*next;
+};
+
+enum pg_state { PG_WAITING, PG_CONNECTING, PG_UP };
+
+struct pg {
+	struct event_base	*base;
+	struct event		*io, *timer, *answer_timer;
+	PGconn			*conn;
+	enum pg_state		 state;
+	char			*name, *conninfo;
+	unsigned		 connect_timeout_ms, answer_timeout_ms;
+	struct backoff		 backoff;
+	struct pg_handler	 handler;
+	void			*arg;
+	struct command		*queue, **queue_end;
+	size_t			 pending;
+	struct pg_result	 group;		/* the first error of the group at hand */
+	bool			 in_callback, broken;
+	char			 last_error[ERROR_MAX];	/* of an attempt or a loss */
+	int64_t			 last_logged_us;
+	uint64_t		 attempts, connects;
+	int64_t			 connected_us, up_since_us;
+};
+
+static void	 connect_start(struct pg *pg);
+static void	 connection_lost(struct pg *pg);
+static void	 io_cb(evutil_socket_t fd, short what, void *arg);
+
+static struct timeval
+timeval_of_ms(unsigned ms)
+{
+	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+}
+
+/* The first line of libpq's message, without the colon and newline at its end. */
+static void
+copy_error(char *out, const char *message)
+{
+	size_t	 len = strcspn(message, "\n");
+
+	if (len >= ERROR_MAX)
+		len = ERROR_MAX - 1;
+	memcpy(out, message, len);
+	out[len] = '\0';
+}
+
+/* Events */
+
+static void
+watch(struct pg *pg, short what)
+{
+	if (pg->io != NULL)
+		event_free(pg->io);
+	if ((pg->io = event_new(pg->base, PQsocket(pg->conn), (short)(what | EV_PERSIST), io_cb, pg)) == NULL ||
+	    event_add(pg->io, NULL) == -1)
+		fatalx(pg->name, "cannot watch the socket");
+}
+
+static void
+unwatch(struct pg *pg)
+{
+	if (pg->io != NULL)
+		event_free(pg->io);
+	pg->io = NULL;
+}
+
+static void
+arm(struct event *timer, unsigned ms)
+{
+	struct timeval	 after = timeval_of_ms(ms);
+
+	event_add(timer, &after);
+}
+
+/* The queue of what was sent */
+
+static void
+push(struct pg *pg, bool is_sync, pg_cb cb, void *arg)
+{
+	struct command	*c = xcalloc(1, sizeof(*c));
+
+	*c = (struct command){ .cb = cb, .arg = arg, .is_sync = is_sync, .sent_us = clock_mono_us() };
+	*pg->queue_end = c;
+	pg->queue_end = &c->next;
+	if (pg->pending++ == 0 && pg->answer_timeout_ms > 0)
+		arm(pg->answer_timer, pg->answer_timeout_ms);
+}
+
+static void
+pop(struct pg *pg)
+{
+	struct command	*c = pg->queue;
+
+	if ((pg->queue = c->next) == NULL)
+		pg->queue_end = &pg->queue;
+	pg->pending--;
+	free(c);
+}
+
+static void
+fail_all(struct pg *pg)
+{
+	struct pg_result	 lost = { .lost = true, .sqlstate = "08006" };
+	struct command		 c;
+
+	snprintf(lost.error, sizeof(lost.error), "%s", pg->last_error);
+	while (pg->queue != NULL) {
+		c = *pg->queue;
+		pop(pg);
+		if (c.cb != NULL && !c.answered)
+			c.cb(&lost, c.arg);
+	}
+	pg->group = (struct pg_result){ .ok = true };
+}
+
+/* Losing and regaining the connection */
+
+static void
+log_trouble(struct pg *pg, const char *message, const char *error, unsigned retry_ms)
+{
+	int64_t	 now = clock_mono_us();
+
+	/* The same trouble is told once a minute, a new one at once. */
+	if (strcmp(error, pg->last_error) == 0 && now - pg->last_logged_us < 60 * INT64_C(1000000))
+		return;
+	pg->last_logged_us = now;
+	snprintf(pg->last_error, sizeof(pg->last_error), "%s", error);
+	log_warnx(pg->name, "%s why=\"%s\" retry_ms=%u attempts=%llu", message, error, retry_ms,
+	    (unsigned long long)pg->attempts);
+}
+
+static void
+drop(struct pg *pg)
+{
+	unwatch(pg);
+	event_del(pg->timer);
+	event_del(pg->answer_timer);
+	PQfinish(pg->conn);
+	pg->conn = NULL;
+	pg->state = PG_WAITING;
+	pg->broken = false;
+}
+
+static void
+retry_later(struct pg *pg, const char *message, const char *error)
+{
+	unsigned	 wait_ms = backoff_next_ms(&pg->backoff, backoff_random());
+
+	log_trouble(pg, message, error, wait_ms);
+	drop(pg);
+	arm(pg->timer, wait_ms);
+}
+
+static void
+attempt_failed(struct pg *pg, const char *why)
+{
+	char	 error[ERROR_MAX];
+
+	copy_error(error, why);
+	retry_later(pg, "cannot connect to the database", error);
+}
+
+static void
+connection_lost(struct pg *pg)
+{
+	char	 error[ERROR_MAX];
+
+	copy_error(error, PQerrorMessage(pg->conn));
+	if (error[0] == '\0')
+		snprintf(error, sizeof(error), "the server closed the connection");
+	pg->connected_us += clock_mono_us() - pg->up_since_us;
+	pg->last_logged_us = 0;
+	retry_later(pg, "connection lost", error);
+	fail_all(pg);
+	if (pg->handler.down != NULL)
+		pg->handler.down(pg->arg);
+}
+
+void
+pg_reset(struct pg *pg, const char *why)
+{
+	if (pg->state != PG_UP)
+		return;
+	log_warnx(pg->name, "dropping the connection why=\"%s\"", why);
+	pg->broken = true;
+	event_active(pg->io, EV_READ, 0);	/* lost from the loop, not from under the caller */
+}
+
+static void
+connected(struct pg *pg)
+{
+	if (PQsetnonblocking(pg->conn, 1) == -1 || PQenterPipelineMode(pg->conn) == 0) {
+		attempt_failed(pg, PQerrorMessage(pg->conn));
+		return;
+	}
+	event_del(pg->timer);
+	backoff_reset(&pg->backoff);
+	pg->state = PG_UP;
+	pg->connects++;
+	pg->up_since_us = clock_mono_us();
+	pg->last_error[0] = '\0';
+	pg->group = (struct pg_result){ .ok = true };
+	watch(pg, EV_READ);
+	log_info(pg->name, "connected host=%s port=%s database=%s user=%s backend_pid=%d server=%s attempts=%llu",
+	    PQhost(pg->conn), PQport(pg->conn), PQdb(pg->conn), PQuser(pg->conn), PQbackendPID(pg->conn),
+	    PQparameterStatus(pg->conn, "server_version"), (unsigned long long)pg->attempts);
+	if (pg->handler.up != NULL)
+		pg->handler.up(pg->arg);
+}
+
+static void
+connect_step(struct pg *pg)
+{
+	switch (PQconnectPoll(pg->conn)) {
+	case PGRES_POLLING_READING:
+		watch(pg, EV_READ);
+		break;
+	case PGRES_POLLING_WRITING:
+		watch(pg, EV_WRITE);
+		break;
+	case PGRES_POLLING_OK:
+		connected(pg);
+		break;
+	default:
+		attempt_failed(pg, PQerrorMessage(pg->conn));
+	}
+}
+
+/* libpq's notices (of triggers, say) would go to stderr unformatted. */
+static void
+notice_cb(void *arg, const char *message)
+{
+	struct pg	*pg = arg;
+	char		 line[ERROR_MAX];
+
+	copy_error(line, message);
+	log_debug(pg->name, "notice text=\"%s\"", line);
+}
+
+static void
+connect_start(struct pg *pg)
+{
+	char		 application[64];
+	/* Later words win: what the conninfo says goes over our defaults. */
+	const char	*keys[] = { "application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
+			    "tcp_user_timeout", "dbname", NULL };
+	const char	*values[] = { application, "4", "2", "2", "8000", pg->conninfo, NULL };
+
+	snprintf(application, sizeof(application), "tocsin-%s", pg->name);
+	pg->attempts++;
+	if ((pg->conn = PQconnectStartParams(keys, values, 1)) == NULL)
+		fatalx(pg->name, "out of memory");
+	PQsetNoticeProcessor(pg->conn, notice_cb, pg);
+	pg->state = PG_CONNECTING;
+	if (PQstatus(pg->conn) == CONNECTION_BAD) {
+		attempt_failed(pg, PQerrorMessage(pg->conn));
+		return;
+	}
+	arm(pg->timer, pg->connect_timeout_ms);
+	watch(pg, EV_WRITE);
+}
+
+/* One timer: the wait before an attempt, or the limit of one under way. */
+static void
+timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg	*pg = arg;
+
+	(void)fd, (void)what;
+	if (pg->state == PG_CONNECTING)
+		attempt_failed(pg, "no answer to the connection attempt");
+	else if (pg->state == PG_WAITING)
+		connect_start(pg);
+}
+
+static void
+answer_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg	*pg = arg;
+	int64_t		 left_us;
+
+	(void)fd, (void)what;
+	if (pg->state != PG_UP || pg->queue == NULL)
+		return;
+	left_us = pg->queue->sent_us + (int64_t)pg->answer_timeout_ms * 1000 - clock_mono_us();
+	if (left_us > 0)
+		arm(pg->answer_timer, (unsigned)(left_us / 1000) + 1);
+	else
+		pg_reset(pg, "a command was not answered in time");
+}
+
+/* Answers */
+
+static void
+fill_result(struct pg_result *out, PGresult *res)
+{
+	ExecStatusType	 status = PQresultStatus(res);
+	const char	*sqlstate;
+
+	*out = (struct pg_result){ .res = res };
+	out->ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_PIPELINE_SYNC;
+	if (out->ok)
+		return;
+	out->skipped = status == PGRES_PIPELINE_ABORTED;
+	if (out->skipped) {
+		snprintf(out->error, sizeof(out->error), "not run: an earlier command of the group failed");
+		return;
+	}
+	copy_error(out->error, PQresultErrorMessage(res));
+	if ((sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE)) != NULL)
+		snprintf(out->sqlstate, sizeof(out->sqlstate), "%s", sqlstate);
+}
+
+/* The end of a group.  A transaction that it opened and that failed must not swallow the next group. */
+static void
+answer_sync(struct pg *pg)
+{
+	struct command		 c = *pg->queue;
+	struct pg_result	 verdict = pg->group;
+
+	pop(pg);
+	pg->group = (struct pg_result){ .ok = true };
+	if (PQtransactionStatus(pg->conn) == PQTRANS_INERROR)
+		pg_query(pg, "ROLLBACK", 0, NULL, NULL, NULL);
+	if (c.cb != NULL)
+		c.cb(&verdict, c.arg);
+}
+
+static void
+answer(struct pg *pg, PGresult *res)
+{
+	struct pg_result	 result;
+	struct command		*c = pg->queue;
+
+	fill_result(&result, res);
+	if (!result.ok && pg->group.ok) {
+		pg->group = result;
+		pg->group.res = NULL;
+	}
+	if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
+		answer_sync(pg);
+		return;
+	}
+	/* An error while the server works at the sync itself belongs to the group only. */
+	if (c->is_sync || c->answered)
+		return;
+	c->answered = true;
+	if (c->cb != NULL)
+		c->cb(&result, c->arg);
+}
+
+static void
+take_results(struct pg *pg)
+{
+	PGresult	*res;
+
+	while (pg->queue != NULL && !pg->broken && !PQisBusy(pg->conn)) {
+		if ((res = PQgetResult(pg->conn)) == NULL) {
+			/* The end of one command; a second NULL in a row means there is no more. */
+			if (!pg->queue->answered)
+				break;
+			pop(pg);
+			continue;
+		}
+		answer(pg, res);
+		PQclear(res);
+	}
+}
+
+static void
+take_notifications(struct pg *pg)
+{
+	PGnotify	*n;
+
+	while (!pg->broken && (n = PQnotifies(pg->conn)) != NULL) {
+		if (pg->handler.notify != NULL)
+			pg->handler.notify(n->relname, n->extra, pg->arg);
+		PQfreemem(n);
+	}
+}
+
+static void
+flush(struct pg *pg)
+{
+	int	 left = PQflush(pg->conn);
+
+	if (left == -1)
+		pg->broken = true;
+	else if ((left == 1) != ((event_get_events(pg->io) & EV_WRITE) != 0))
+		watch(pg, (short)(EV_READ | (left == 1 ? EV_WRITE : 0)));
+}
+
+static void
+io_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg	*pg = arg;
+
+	(void)fd;
+	if (pg->state == PG_CONNECTING) {
+		connect_step(pg);
+		return;
+	}
+	pg->in_callback = true;
+	if ((what & EV_READ) && PQconsumeInput(pg->conn) == 0)
+		pg->broken = true;
+	/* What arrived before a loss is still good. */
+	take_notifications(pg);
+	take_results(pg);
+	take_notifications(pg);
+	if (!pg->broken)
+		flush(pg);
+	pg->in_callback = false;
+	if (pg->broken || PQstatus(pg->conn) == CONNECTION_BAD)
+		connection_lost(pg);
+	else if (pg->queue == NULL)
+		event_del(pg->answer_timer);
+}
+
+/* For callers */
+
+struct pg *
+pg_new(struct event_base *base, const struct pg_params *params, const struct pg_handler *handler, void *arg)
+{
+	struct pg	*pg = xcalloc(1, sizeof(*pg));
+
+	pg->base = base;
+	pg->name = xstrdup(params->name);
+	pg->conninfo = xstrdup(params->conninfo);
+	pg->connect_timeout_ms = params->connect_timeout_ms;
+	pg->answer_timeout_ms = params->answer_timeout_ms;
+	pg->backoff = (struct backoff){ .base_ms = params->backoff_base_ms, .max_ms = params->backoff_max_ms };
+	pg->handler = *handler;
+	pg->arg = arg;
+	pg->queue_end = &pg->queue;
+	pg->group.ok = true;
+	pg->timer = event_new(base, -1, 0, timer_cb, pg);
+	pg->answer_timer = event_new(base, -1, 0, answer_timer_cb, pg);
+	if (pg->timer == NULL || pg->answer_timer == NULL)
+		fatalx(pg->name, "out of memory");
+	return pg;
+}
+
+void
+pg_start(struct pg *pg)
+{
+	if (pg->state == PG_WAITING)
+		arm(pg->timer, 0);
+}
+
+void
+pg_free(struct pg *pg)
+{
+	if (pg == NULL)
+		return;
+	unwatch(pg);
+	event_free(pg->timer);
+	event_free(pg->answer_timer);
+	while (pg->queue != NULL)
+		pop(pg);
+	PQfinish(pg->conn);
+	free(pg->name);
+	free(pg->conninfo);
+	free(pg);
+}
+
+bool
+pg_is_up(const struct pg *pg)
+{
+	return pg->state == PG_UP && !pg->broken;
+}
+
+size_t
+pg_pending(const struct pg *pg)
+{
+	return pg->pending;
+}
+
+int
+pg_server_version(const struct pg *pg)
+{
+	return pg->state == PG_UP ? PQserverVersion(pg->conn) : 0;
+}
+
+/* Note what libpq took, or have the loop drop a connection that took it not. */
+static int
+sent(struct pg *pg, int ok, bool is_sync, pg_cb cb, void *arg)
+{
+	if (!ok) {
+		pg->broken = true;
+		event_active(pg->io, EV_READ, 0);
+		return -1;
+	}
+	push(pg, is_sync, cb, arg);
+	return 0;
+}
+
+int
+pg_send(struct pg *pg, const char *sql, int count, const char *const *values, pg_cb cb, void *arg)
+{
+	if (!pg_is_up(pg))
+		return -1;
+	return sent(pg, PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0), false, cb, arg);
+}
+
+int
+pg_prepare(struct pg *pg, const char *statement, const char *sql, pg_cb cb, void *arg)
+{
+	if (!pg_is_up(pg))
+		return -1;
+	return sent(pg, PQsendPrepare(pg->conn, statement, sql, 0, NULL), false, cb, arg);
+}
+
+int
+pg_send_prepared(struct pg *pg, const char *statement, int count, const char *const *values, pg_cb cb, void *arg)
+{
+	if (!pg_is_up(pg))
+		return -1;
+	return sent(pg, PQsendQueryPrepared(pg->conn, statement, count, values, NULL, NULL, 0), false, cb, arg);
+}
+
+int
+pg_sync(struct pg *pg, pg_cb cb, void *arg)
+{
+	if (!pg_is_up(pg) || sent(pg, PQpipelineSync(pg->conn), true, cb, arg) == -1)
+		return -1;
+	if (!pg->in_callback) {		/* else io_cb() flushes at its end */
+		flush(pg);
+		if (pg->broken)
+			event_active(pg->io, EV_READ, 0);
+	}
+	return 0;
+}
+
+int
+pg_query(struct pg *pg, const char *sql, int count, const char *const *values, pg_cb cb, void *arg)
+{
+	if (pg_send(pg, sql, count, values, cb, arg) == -1)
+		return -1;
+	return pg_sync(pg, NULL, NULL);
+}
+
+bool
+pg_ok(const struct pg_result *res)
+{
+	return res->ok;
+}
+
+bool
+pg_lost(const struct pg_result *res)
+{
+	return res->lost;
+}
+
+bool
+pg_skipped(const struct pg_result *res)
+{
+	return res->skipped;
+}
+
+const char *
+pg_error(const struct pg_result *res)
+{
+	return res->error;
+}
+
+const char *
+pg_sqlstate(const struct pg_result *res)
+{
+	return res->sqlstate;
+}
+
+int
+pg_rows(const struct pg_result *res)
+{
+	return res->res == NULL ? 0 : PQntuples(res->res);
+}
+
+int
+pg_affected(const struct pg_result *res)
+{
+	return res->res == NULL ? 0 : atoi(PQcmdTuples(res->res));
+}
+
+const char *
+pg_text(const struct pg_result *res, int row, int column)
+{
+	return PQgetisnull(res->res, row, column) ? NULL : PQgetvalue(res->res, row, column);
+}
+
+int64_t
+pg_int(const struct pg_result *res, int row, int column)
+{
+	const char	*text = pg_text(res, row, column);
+
+	return text == NULL ? 0 : strtoll(text, NULL, 10);
+}
+
+void
+pg_status_json(const struct pg *pg, struct jsonw *w, const char *key)
+{
+	static const char *const states[] = {
+		[PG_WAITING] = "waiting", [PG_CONNECTING] = "connecting", [PG_UP] = "connected"
+	};
+	int64_t			 up_us = pg->state == PG_UP ? clock_mono_us() - pg->up_since_us : 0;
+
+	jsonw_object(w, key);
+	jsonw_str(w, "state", states[pg->state]);
+	jsonw_int(w, "attempts", (int64_t)pg->attempts);
+	jsonw_int(w, "connects", (int64_t)pg->connects);
+	jsonw_int(w, "connected_s", (pg->connected_us + up_us) / 1000000);
+	if (pg->state != PG_UP)
+		jsonw_str(w, "error", pg->last_error);
+	jsonw_end_object(w);
+}
+
+bool
+pg_conninfo_ok(const char *conninfo, char *why, size_t why_size)
+{
+	PQconninfoOption	*options;
+	char			*error = NULL, line[ERROR_MAX];
+
+	if ((options = PQconninfoParse(conninfo, &error)) != NULL) {
+		PQconninfoFree(options);
+		return true;
+	}
+	copy_error(line, error == NULL ? "out of memory" : error);
+	snprintf(why, why_size, "libpq says: %s", line);
+	PQfreemem(error);
+	return false;
+}

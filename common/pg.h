@@ -1,0 +1,98 @@
+/*
+ * pg: one session with PostgreSQL that is never given up.
+ *
+ * Connects without blocking, reconnects for ever (exponential backoff, full
+ * jitter), and runs commands in libpq's pipeline mode.  Commands are queued
+ * with pg_send() and friends and belong together until pg_sync() ends their
+ * group: the server runs a group in order, skips the rest after an error, and
+ * (when the group does not say BEGIN itself) commits it as one transaction.
+ *
+ * A half-open connection is noticed: TCP keepalives and tcp_user_timeout are
+ * set unless the conninfo says otherwise, and a session that leaves a command
+ * unanswered for `answer_timeout_ms` is dropped.
+ *
+ * Callbacks run from the event loop, or from pg_send()/pg_sync() never.  They
+ * may queue commands; they must not free the session.  libpq's types stay in
+ * pg.c.  Host names in a conninfo are resolved with getaddrinfo(3), which can
+ * block: prefer a socket folder or hostaddr=.
+ */
+#ifndef TOCSIN_COMMON_PG_H
+#define TOCSIN_COMMON_PG_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct jsonw;
+struct pg;
+struct pg_result;	/* borrowed: valid inside the callback only */
+
+struct pg_params {
+	const char	*name;			/* log module and application_name suffix: "writer" */
+	const char	*conninfo;		/* as in libpq; several hosts allowed */
+	unsigned	 connect_timeout_ms;	/* one attempt, all hosts */
+	unsigned	 answer_timeout_ms;	/* 0: wait for ever */
+	unsigned	 backoff_base_ms, backoff_max_ms;
+};
+
+struct pg_handler {
+	/* Connected, nothing queued: set the session up.  May be NULL. */
+	void	(*up)(void *arg);
+	/* The session that was up is gone; all queued commands have been failed.  May be NULL. */
+	void	(*down)(void *arg);
+	/* A notification; the texts are borrowed.  May be NULL. */
+	void	(*notify)(const char *channel, const char *payload, void *arg);
+};
+
+typedef void (*pg_cb)(const struct pg_result *res, void *arg);
+
+/* Make a session; nothing is connected yet.  Strings and handler are copied.  Never NULL. */
+struct pg	*pg_new(struct event_base *base, const struct pg_params *params, const struct pg_handler *handler, void *arg);
+void		 pg_start(struct pg *pg);	/* first attempt at once */
+void		 pg_free(struct pg *pg);	/* no callbacks any more; NULL is fine */
+
+bool		 pg_is_up(const struct pg *pg);
+size_t		 pg_pending(const struct pg *pg);	/* commands and syncs not answered yet */
+int		 pg_server_version(const struct pg *pg);	/* 150018; 0 while down */
+
+/* Drop the connection and connect anew, for a reason that will be logged. */
+void		 pg_reset(struct pg *pg, const char *why);
+
+/*
+ * Queue a command with `count` text parameters (NULL: SQL NULL).  `cb` (NULL:
+ * none) is called once, in order, with its result, also when it fails or the
+ * connection is lost before.  0, or -1 when the session is not up (no callback
+ * then).
+ */
+int		 pg_send(struct pg *pg, const char *sql, int count, const char *const *values, pg_cb cb, void *arg);
+int		 pg_prepare(struct pg *pg, const char *statement, const char *sql, pg_cb cb, void *arg);
+int		 pg_send_prepared(struct pg *pg, const char *statement, int count, const char *const *values,
+		    pg_cb cb, void *arg);
+
+/*
+ * End the group and send it.  `cb` gets the group's verdict: ok when every
+ * command was, else the first error.  A group that said BEGIN and failed is
+ * rolled back by pg, so at most one such group may be queued at a time.
+ */
+int		 pg_sync(struct pg *pg, pg_cb cb, void *arg);
+
+/* One command that is a group of its own. */
+int		 pg_query(struct pg *pg, const char *sql, int count, const char *const *values, pg_cb cb, void *arg);
+
+/* Results */
+bool		 pg_ok(const struct pg_result *res);
+bool		 pg_lost(const struct pg_result *res);		/* the connection went; whether it ran is unknown */
+bool		 pg_skipped(const struct pg_result *res);	/* not run: an earlier command of the group failed */
+const char	*pg_error(const struct pg_result *res);		/* one line, "" when ok */
+const char	*pg_sqlstate(const struct pg_result *res);	/* five characters, "" when ok */
+int		 pg_rows(const struct pg_result *res);
+int		 pg_affected(const struct pg_result *res);	/* rows inserted, updated, deleted */
+const char	*pg_text(const struct pg_result *res, int row, int column);	/* NULL: SQL NULL */
+int64_t		 pg_int(const struct pg_result *res, int row, int column);	/* 0 for NULL */
+
+/* {"state":…,"attempts":…,"connects":…,"connected_s":…,"error":…} under `key`. */
+void		 pg_status_json(const struct pg *pg, struct jsonw *w, const char *key);
+
+/* True when libpq can parse it; else a line of why.  For a configuration's table. */
+bool		 pg_conninfo_ok(const char *conninfo, char *why, size_t why_size);
+#endif

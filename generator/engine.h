@@ -1,0 +1,85 @@
+/*
+ * engine: from trades and candles to signals.  Deterministic and free of side
+ * effects: it knows no clock but the market's, no file, no database; whatever
+ * happens goes to the handler.  The same input gives the same output, wherever
+ * a restart (restore and warm-up, then on) splits it.
+ *
+ * One stream is one symbol of one exchange.  A trade or a candle of the base
+ * timeframe goes in; candles of the base timeframe and of every higher one that
+ * a strategy reads come out, each once, closed and final.  For every closed
+ * candle, in this order:
+ *	1. the book judges the active signals of the stream (base candles only);
+ *	2. the candle goes to the handler;
+ *	3. each strategy on its timeframe judges it (never a filled one).
+ */
+#ifndef TOCSIN_GENERATOR_ENGINE_H
+#define TOCSIN_GENERATOR_ENGINE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "generator/candle.h"
+#include "generator/signal.h"
+
+struct conf;
+struct engine;
+struct jsonw;
+struct stream;
+
+struct engine_handler {
+	/* Closed and final. */
+	void	(*candle)(const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c, void *arg);
+	/* A strategy judged the candle that opened at open_us; comes after the signals it gave rise to. */
+	void	(*judged)(const char *exchange, const char *symbol, enum timeframe tf, const char *strategy,
+		    int64_t open_us, void *arg);
+	void	(*opened)(const struct signal *s, void *arg);
+	/* Status, targets_hit or stop changed: an event. */
+	void	(*changed)(const struct signal *s, void *arg);
+	/* Only last_price and excursions moved: no event. */
+	void	(*refreshed)(const struct signal *s, void *arg);
+};
+
+struct engine_conf {
+	enum signal_mode	 mode;
+	int64_t			 grace_us;	/* a candle closes this long after its end by the clock */
+	int			 fill_max;	/* longest run of empty intervals that is filled; a longer one stays empty */
+};
+
+/*
+ * Make an engine with the strategies of the file's [strategy NAME] sections;
+ * errors go to conf_error().  Handler and conf are copied.  Never NULL.
+ */
+struct engine	*engine_new(struct conf *file, const struct engine_conf *conf, const struct engine_handler *handler, void *arg);
+void		 engine_free(struct engine *e);
+size_t		 engine_strategy_count(const struct engine *e);
+
+/* The -T print of every strategy's effective values. */
+void		 engine_print_conf(const struct engine *e, void *out_file);
+
+/* Add a stream (before anything goes in).  Owned by the engine. */
+struct stream	*engine_stream(struct engine *e, const char *exchange, const char *symbol, enum timeframe base);
+
+/* How many base candles of history the stream's strategies want at a start, to be exactly where they were. */
+size_t		 stream_history_wanted(const struct stream *s);
+
+/*
+ * Restart, in this order: the history, oldest first (nothing is handed to the
+ * handler), then the signals read back, oldest first: every active one, and the
+ * closed ones of the last stream_memory_us() of market time for cooldown and guard.
+ */
+void		 stream_warm(struct stream *s, const struct candle *c);
+int64_t		 stream_memory_us(const struct stream *s);
+void		 engine_restore(struct engine *e, const struct signal *s);
+
+/* Input.  A stream takes trades or candles, not both.  Candles must be candle_ok(). */
+void		 stream_trade(struct stream *s, const struct trade *t);
+void		 stream_candle(struct stream *s, const struct candle *c);
+/* The market's clock has reached now_us: closes candles of a quiet market (streams of trades only). */
+void		 stream_clock(struct stream *s, int64_t now_us);
+
+/* The generator's wall clock at the input at hand, for generated_at; set it before each input or batch. */
+void		 engine_set_wall_us(struct engine *e, int64_t wall_us);
+
+/* Members of STATUS: counts of trades, candles, late and duplicate trades, active signals; each strategy's warm-up and last decision. */
+void		 engine_status_json(const struct engine *e, struct jsonw *w);
+#endif

@@ -1,0 +1,76 @@
+/*
+ * feed: where a market comes from.  Each type is one file with one struct
+ * feed_type; the registry is feed.c.  A feed never blocks and does a bounded
+ * amount of work per turn of the event loop.
+ */
+#ifndef TOCSIN_GENERATOR_FEED_H
+#define TOCSIN_GENERATOR_FEED_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "generator/candle.h"
+
+struct event_base;
+struct jsonw;
+
+/* The keys common to all types, from [feed NAME]. */
+struct feed_conf {
+	char			*name;		/* the section's label */
+	int			 type;		/* index in feed_type_names */
+	char			*exchange;	/* column exchange of the tables; default: the name */
+	struct conf_list	 symbols;	/* BASE/QUOTE */
+	int			 timeframe;	/* enum timeframe of the base candles */
+};
+
+struct feed_handler {
+	/* `symbol` indexes conf->symbols. */
+	void	(*trade)(size_t symbol, const struct trade *t, void *arg);
+	void	(*candle)(size_t symbol, const struct candle *c, void *arg);
+	/* The market's clock, for candles of a quiet market. */
+	void	(*clock)(int64_t now_us, void *arg);
+	/* Before a run of the above in one turn of the loop, and after it. */
+	void	(*turn_begin)(void *arg);
+	void	(*turn_end)(void *arg);
+	/* Nothing more will come (end of a recording). */
+	void	(*ended)(void *arg);
+};
+
+struct feed;
+
+struct feed_type {
+	const char		*name;
+	const struct conf_key	*keys;		/* further keys of this type */
+	size_t			 conf_size;	/* of the struct they fill */
+	/* Checks across keys; errors to conf_error().  May be NULL. */
+	void	(*check)(struct conf *file, const struct conf_section *section, const struct feed_conf *common, void *conf);
+	/*
+	 * Both confs are borrowed.  `resume_us` has one entry a symbol: nothing
+	 * before that market time may be delivered (INT64_MIN: from the start).
+	 * `history` is the number of base candles that strategies would like to
+	 * see before the feed's paced or live part.
+	 */
+	void	*(*open)(struct event_base *base, const struct feed_conf *common, const void *conf,
+		    const int64_t *resume_us, size_t history, const struct feed_handler *handler, void *arg);
+	void	(*close)(void *state);
+	void	(*pause)(void *state);		/* deliver nothing until resume: the writer is behind */
+	void	(*resume)(void *state);
+	void	(*status)(const void *state, struct jsonw *w);	/* members of the feed's STATUS object */
+};
+
+extern const struct feed_type feed_file, feed_sim;
+
+/* Read every [feed NAME]; errors to conf_error().  NULL-terminated array, owned: feed_free_all(). */
+struct feed	**feed_read_all(struct conf *file);
+void		 feed_free_all(struct feed **feeds);
+void		 feed_print_conf(const struct feed *f, void *out_file);
+const struct feed_conf *feed_common(const struct feed *f);
+
+/* Begin to deliver.  See struct feed_type for the parameters. */
+void		 feed_open(struct feed *f, struct event_base *base, const int64_t *resume_us, size_t history,
+		    const struct feed_handler *handler, void *arg);
+void		 feed_pause(struct feed *f);
+void		 feed_resume(struct feed *f);
+void		 feed_status_json(const struct feed *f, struct jsonw *w);
+#endif
