@@ -102,6 +102,7 @@ begin_section(struct conf *c, char *header)
 {
 	struct conf_section	*s;
 	char			*end = strchr(header, ']'), *kind = header + 1, *label;
+	bool			 twin;
 
 	if (end == NULL) {
 		error_at(c, c->line, NULL, "\"%s\" has no closing bracket", header);
@@ -114,13 +115,15 @@ begin_section(struct conf *c, char *header)
 		*label++ = '\0';
 	label += strspn(label, " \t");
 	label[strcspn(label, " \t")] = '\0';
-	if (conf_section(c, kind, *label == '\0' ? NULL : label) != NULL)
+	twin = conf_section(c, kind, *label == '\0' ? NULL : label) != NULL;
+	if (twin)
 		error_at(c, c->line, NULL, "[%s%s%s] stands in this file already: put its keys into one section",
 		    kind, *label == '\0' ? "" : " ", label);
 	s = xcalloc(1, sizeof(*s));
 	s->kind = xstrdup(kind);
 	s->label = *label == '\0' ? NULL : xstrdup(label);
 	s->line = c->line;
+	s->owned = twin;		/* one complaint about it is enough */
 	s->last_entry = &s->entries;
 	*c->last_section = s;
 	c->last_section = &s->next;
@@ -221,6 +224,7 @@ entry_cb(void *arg, const char *section, const char *key, const char *value)
 	e->key = xstrdup(key);
 	e->value = xstrdup(value);
 	e->line = c->line;
+	e->known = twin != NULL;	/* one complaint about it is enough */
 	*s->last_entry = e;
 	s->last_entry = &e->next;
 	c->last = e;

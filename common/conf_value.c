@@ -50,6 +50,13 @@ parse_number(const char *text, const struct unit *units, double *out)
 	return false;
 }
 
+/* For what fits an int64_t.  Without libm, which the watchdog does not link. */
+static bool
+is_whole(double value)
+{
+	return (double)(int64_t)value == value;
+}
+
 /* `value` in the largest unit that leaves no fraction. */
 static void
 print_number(char *buf, size_t size, enum conf_type type, double value)
@@ -57,7 +64,7 @@ print_number(char *buf, size_t size, enum conf_type type, double value)
 	const struct unit	*units = units_of(type), *best = units;
 
 	for (const struct unit *u = units; u->name != NULL; u++)
-		if (value != 0 && fmod(value, u->factor) == 0)
+		if (value != 0 && is_whole(value / u->factor))
 			best = u;
 	snprintf(buf, size, "%.15g%s", value / best->factor, best->name);
 }
@@ -146,7 +153,7 @@ conf_value_set(const struct conf_key *k, const char *text, void *out, char *why,
 	case CONF_SIZE:
 		if (!parse_number(text, units_of(k->type), &number) ||
 		    ((k->min != 0 || k->max != 0) && (number < k->min || number > k->max)) || fabs(number) > 9e15 ||
-		    (k->type != CONF_DOUBLE && floor(number) != number))
+		    (k->type != CONF_DOUBLE && !is_whole(number)))
 			return false;
 		if (k->type == CONF_DOUBLE)
 			*(double *)out = number;

@@ -25,6 +25,7 @@ struct command {
 	pg_cb		 cb;
 	void		*arg;
 	bool		 is_sync;
+	bool		 is_script;	/* simple protocol: any number of results, then the verdict */
 	bool		 answered;	/* its result came, its end (NULL) not yet */
 	int64_t		 sent_us;	/* monotonic */
 	struct command	*next;
@@ -273,8 +274,8 @@ connect_start(struct pg *pg)
 	char		 application[64];
 	/* Later words win: what the conninfo says goes over our defaults. */
 	const char	*keys[] = { "application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
-			    "tcp_user_timeout", "dbname", NULL };
-	const char	*values[] = { application, "4", "2", "2", "8000", pg->conninfo, NULL };
+			    "tcp_user_timeout", "target_session_attrs", "dbname", NULL };
+	const char	*values[] = { application, "4", "2", "2", "8000", "read-write", pg->conninfo, NULL };
 
 	snprintf(application, sizeof(application), "tocsin-%s", pg->name);
 	pg->attempts++;
@@ -372,11 +373,25 @@ answer(struct pg *pg, PGresult *res)
 		return;
 	}
 	/* An error while the server works at the sync itself belongs to the group only. */
-	if (c->is_sync || c->answered)
+	if (c->is_sync || c->is_script || c->answered)
 		return;
 	c->answered = true;
 	if (c->cb != NULL)
 		c->cb(&result, c->arg);
+}
+
+static void
+answer_script(struct pg *pg)
+{
+	struct command		 c = *pg->queue;
+	struct pg_result	 verdict = pg->group;
+
+	pop(pg);
+	pg->group = (struct pg_result){ .ok = true };
+	if (PQenterPipelineMode(pg->conn) == 0)
+		pg->broken = true;
+	if (c.cb != NULL)
+		c.cb(&verdict, c.arg);
 }
 
 static void
@@ -386,6 +401,10 @@ take_results(struct pg *pg)
 
 	while (pg->queue != NULL && !pg->broken && !PQisBusy(pg->conn)) {
 		if ((res = PQgetResult(pg->conn)) == NULL) {
+			if (pg->queue->is_script) {
+				answer_script(pg);
+				continue;
+			}
 			/* The end of one command; a second NULL in a row means there is no more. */
 			if (!pg->queue->answered)
 				break;
@@ -567,6 +586,25 @@ pg_query(struct pg *pg, const char *sql, int count, const char *const *values, p
 	if (pg_send(pg, sql, count, values, cb, arg) == -1)
 		return -1;
 	return pg_sync(pg, NULL, NULL);
+}
+
+int
+pg_script(struct pg *pg, const char *sql, pg_cb cb, void *arg)
+{
+	if (!pg_is_up(pg) || pg->pending > 0 || PQexitPipelineMode(pg->conn) == 0)
+		return -1;
+	if (sent(pg, PQsendQuery(pg->conn, sql), false, cb, arg) == -1)
+		return -1;
+	pg->queue->is_script = true;
+	if (!pg->in_callback)
+		flush(pg);
+	return 0;
+}
+
+const char *
+pg_last_error(const struct pg *pg)
+{
+	return pg->last_error;
 }
 
 bool

@@ -9,7 +9,8 @@
  *
  * A half-open connection is noticed: TCP keepalives and tcp_user_timeout are
  * set unless the conninfo says otherwise, and a session that leaves a command
- * unanswered for `answer_timeout_ms` is dropped.
+ * unanswered for `answer_timeout_ms` is dropped.  A standby is no connection
+ * (target_session_attrs=read-write, likewise): the next host is tried.
  *
  * Callbacks run from the event loop, or from pg_send()/pg_sync() never.  They
  * may queue commands; they must not free the session.  libpq's types stay in
@@ -78,6 +79,15 @@ int		 pg_sync(struct pg *pg, pg_cb cb, void *arg);
 
 /* One command that is a group of its own. */
 int		 pg_query(struct pg *pg, const char *sql, int count, const char *const *values, pg_cb cb, void *arg);
+
+/*
+ * Several commands in one text (a migration), outside the pipeline: only while
+ * nothing is pending, and nothing else until `cb` has the verdict.  -1 otherwise.
+ */
+int		 pg_script(struct pg *pg, const char *sql, pg_cb cb, void *arg);
+
+/* Why the last attempt or connection failed; "" when it did not. */
+const char	*pg_last_error(const struct pg *pg);
 
 /* Results */
 bool		 pg_ok(const struct pg_result *res);

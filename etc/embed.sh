@@ -7,11 +7,11 @@ echo '#include "common/embed.h"'
 n=0
 for file; do
 	n=$((n + 1))
-	echo "static const unsigned char bytes_$n[] = {"
+	echo "static const unsigned char bytes_${n}[] = {"
 	od -An -v -tx1 "$file" | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'
 	echo "0 };"
 done
-echo "const struct embedded $name[] = {"
+echo "const struct embedded ${name}[] = {"
 n=0
 for file; do
 	n=$((n + 1))

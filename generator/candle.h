@@ -2,6 +2,7 @@
 #ifndef TOCSIN_GENERATOR_CANDLE_H
 #define TOCSIN_GENERATOR_CANDLE_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "generator/decimal.h"
@@ -36,8 +37,8 @@ struct candle {
 };
 
 /*
- * True when prices are above zero, high and low bound open and close, and
- * open_us lies on the timeframe's grid; else a line of why not.
+ * True when prices are above zero, high and low bound open and close, volume is
+ * not negative, and open_us lies on the timeframe's grid; else a line of why not.
  */
 bool	 candle_ok(const struct candle *c, enum timeframe tf, char *why, size_t why_size);
 #endif

@@ -175,7 +175,8 @@ $$;
 CREATE FUNCTION signal_events_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_notify('signals', CASE WHEN octet_length(whole) <= 7999 THEN whole ELSE signal_event_text(e, false) END)
-  FROM (SELECT n AS e, signal_event_text(n, true) AS whole FROM new_events n ORDER BY n.seq) AS t;
+  FROM (SELECT e, signal_event_text(e, true) AS whole
+        FROM (SELECT ROW(n.*)::signal_events AS e FROM new_events n ORDER BY n.seq) AS r) AS t;
   RETURN NULL;
 END $$;
 CREATE TRIGGER signal_events_notify AFTER INSERT ON signal_events REFERENCING NEW TABLE AS new_events

@@ -1,0 +1,358 @@
+#include "generator/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "generator/table.h"
+
+#define IDENTITY_COLUMNS	\
+	"exchange text, symbol text, timeframe text, strategy text, strategy_version integer, params_hash text, " \
+	"candle_open_time timestamptz, mode text"
+#define IDENTITY_MATCHES	\
+	"s.exchange = r.exchange AND s.symbol = r.symbol AND s.timeframe = r.timeframe AND s.strategy = r.strategy " \
+	"AND s.strategy_version = r.strategy_version AND s.params_hash = r.params_hash " \
+	"AND s.candle_open_time = r.candle_open_time AND s.mode = r.mode"
+
+const char *const batch_names[BATCH_KINDS] = {
+	[BATCH_OPEN] = "open", [BATCH_CHANGE] = "change", [BATCH_CANDLES] = "candles",
+	[BATCH_REFRESH] = "refresh", [BATCH_STATE] = "state"
+};
+
+/*
+ * Each can run twice (the answer to a COMMIT was lost) and then changes
+ * nothing: an identity is inserted once, a closed signal is left alone.
+ */
+const char *const batch_sql[BATCH_KINDS] = {
+	[BATCH_OPEN] =
+	    "INSERT INTO signals (exchange, symbol, timeframe, strategy, strategy_version, params_hash, candle_open_time, mode,"
+	    " side, candle_close_time, entry, stop_loss, initial_stop, targets, confidence, reason, indicators, last_price,"
+	    " max_favorable, max_adverse, generated_at, expires_at)"
+	    " SELECT exchange, symbol, timeframe, strategy, strategy_version, params_hash, candle_open_time, mode,"
+	    " side, candle_close_time, entry, stop_loss, initial_stop, targets, confidence, reason, indicators, last_price,"
+	    " max_favorable, max_adverse, generated_at, expires_at"
+	    " FROM json_to_recordset($1::json) AS r(" IDENTITY_COLUMNS ", side text, candle_close_time timestamptz,"
+	    " entry numeric, stop_loss numeric, initial_stop numeric, targets numeric[], confidence real, reason text,"
+	    " indicators jsonb, last_price numeric, max_favorable numeric, max_adverse numeric, generated_at timestamptz,"
+	    " expires_at timestamptz)"
+	    " ON CONFLICT DO NOTHING"
+	    " RETURNING id, symbol, timeframe, strategy, side, entry, stop_loss, confidence,"
+	    " (extract(epoch FROM generated_at) * 1000000)::bigint",
+	[BATCH_CHANGE] =
+	    "UPDATE signals s SET status = r.status, targets_hit = r.targets_hit, stop_loss = r.stop_loss,"
+	    " last_price = r.last_price, max_favorable = r.max_favorable, max_adverse = r.max_adverse,"
+	    " exit_price = r.exit_price, exit_reason = r.exit_reason, outcome = r.outcome, pnl_ratio = r.pnl_ratio,"
+	    " r_multiple = r.r_multiple, closed_at = r.closed_at"
+	    " FROM json_to_recordset($1::json) AS r(" IDENTITY_COLUMNS ", status text, targets_hit smallint, stop_loss numeric,"
+	    " last_price numeric, max_favorable numeric, max_adverse numeric, exit_price numeric, exit_reason text,"
+	    " outcome text, pnl_ratio double precision, r_multiple double precision, closed_at timestamptz)"
+	    " WHERE " IDENTITY_MATCHES " AND s.status = 'active'"
+	    " AND (s.status, s.targets_hit, s.stop_loss) IS DISTINCT FROM (r.status, r.targets_hit, r.stop_loss)"
+	    " RETURNING s.id, s.symbol, s.timeframe, s.strategy, s.side, s.status, s.targets_hit, s.stop_loss, s.exit_price,"
+	    " s.outcome, s.r_multiple",
+	[BATCH_CANDLES] =
+	    "INSERT INTO candles (exchange, symbol, timeframe, open_time, open, high, low, close, volume, trades, source)"
+	    " SELECT e, s, f, t, o, h, l, c, v, n, x FROM json_to_recordset($1::json)"
+	    " AS r(e text, s text, f text, t timestamptz, o numeric, h numeric, l numeric, c numeric, v numeric, n integer, x text)"
+	    " ON CONFLICT DO NOTHING",
+	[BATCH_REFRESH] =
+	    "UPDATE signals s SET last_price = r.last_price, max_favorable = r.max_favorable, max_adverse = r.max_adverse"
+	    " FROM json_to_recordset($1::json) AS r(" IDENTITY_COLUMNS ", last_price numeric, max_favorable numeric,"
+	    " max_adverse numeric) WHERE " IDENTITY_MATCHES " AND s.status = 'active'",
+	[BATCH_STATE] =
+	    "INSERT INTO strategy_state (exchange, symbol, timeframe, strategy, last_candle_open_time)"
+	    " SELECT exchange, symbol, timeframe, strategy, t FROM json_to_recordset($1::json)"
+	    " AS r(exchange text, symbol text, timeframe text, strategy text, t timestamptz)"
+	    " ON CONFLICT (exchange, symbol, timeframe, strategy) DO UPDATE"
+	    " SET last_candle_open_time = EXCLUDED.last_candle_open_time, updated_at = clock_timestamp()",
+};
+
+struct statement {
+	enum batch_kind	 kind;
+	struct jsonw	 json;
+	int		 refused;
+};
+
+struct batch {
+	struct statement	*statements;
+	size_t			 count, capacity;
+	struct jsonw		 candles;
+	size_t			 candle_rows, signal_rows;
+	size_t			 signal_bytes;
+	struct table		*refreshed;	/* identity -> row of BATCH_REFRESH */
+	struct table		*judged;	/* series and strategy -> row of BATCH_STATE */
+};
+
+struct batch *
+batch_new(void)
+{
+	struct batch	*b = xcalloc(1, sizeof(*b));
+
+	jsonw_init(&b->candles);
+	jsonw_array(&b->candles, NULL);
+	b->refreshed = table_new();
+	b->judged = table_new();
+	return b;
+}
+
+void
+batch_free(struct batch *b)
+{
+	if (b == NULL)
+		return;
+	for (size_t i = 0; i < b->count; i++)
+		jsonw_release(&b->statements[i].json);
+	free(b->statements);
+	jsonw_release(&b->candles);
+	table_free(b->refreshed);
+	table_free(b->judged);
+	free(b);
+}
+
+static struct statement *
+add_statement(struct batch *b, enum batch_kind kind)
+{
+	struct statement	*st;
+
+	if (b->count == b->capacity) {
+		b->capacity = b->capacity == 0 ? 8 : b->capacity * 2;
+		b->statements = xrealloc(b->statements, b->capacity * sizeof(*b->statements));
+	}
+	st = &b->statements[b->count++];
+	*st = (struct statement){ .kind = kind };
+	jsonw_init(&st->json);
+	jsonw_array(&st->json, NULL);
+	return st;
+}
+
+static void
+put_time(struct jsonw *w, const char *key, int64_t us)
+{
+	char	 text[CLOCK_TEXT_MAX];
+
+	jsonw_str(w, key, clock_iso_us(us, text));
+}
+
+static void
+put_decimal(struct jsonw *w, const char *key, struct decimal d)
+{
+	char	 text[DECIMAL_TEXT_MAX];
+
+	decimal_text(d, text);
+	jsonw_raw(w, key, text, strlen(text));
+}
+
+static void
+put_identity(struct jsonw *w, const struct signal *s)
+{
+	jsonw_str(w, "exchange", s->exchange);
+	jsonw_str(w, "symbol", s->symbol);
+	jsonw_str(w, "timeframe", timeframe_names[s->timeframe]);
+	jsonw_str(w, "strategy", s->strategy);
+	jsonw_int(w, "strategy_version", s->strategy_version);
+	jsonw_str(w, "params_hash", s->params_hash);
+	put_time(w, "candle_open_time", s->candle_open_us);
+	jsonw_str(w, "mode", signal_mode_names[s->mode]);
+}
+
+static void
+put_prices(struct jsonw *w, const struct signal *s)
+{
+	put_decimal(w, "last_price", s->last_price);
+	put_decimal(w, "max_favorable", s->max_favorable);
+	put_decimal(w, "max_adverse", s->max_adverse);
+}
+
+void
+batch_open(struct batch *b, const struct signal *s)
+{
+	/* Openings in a row share one statement: the triggers run once a statement. */
+	struct statement	*st = b->count > 0 && b->statements[b->count - 1].kind == BATCH_OPEN ?
+				    &b->statements[b->count - 1] : add_statement(b, BATCH_OPEN);
+	struct jsonw		*w = &st->json;
+	size_t			 before = w->len;
+
+	jsonw_object(w, NULL);
+	put_identity(w, s);
+	jsonw_str(w, "side", signal_side_names[s->side]);
+	put_time(w, "candle_close_time", s->candle_close_us);
+	put_decimal(w, "entry", s->entry);
+	put_decimal(w, "stop_loss", s->stop_loss);
+	put_decimal(w, "initial_stop", s->initial_stop);
+	jsonw_array(w, "targets");
+	for (int i = 0; i < s->target_count; i++)
+		put_decimal(w, NULL, s->targets[i]);
+	jsonw_end_array(w);
+	jsonw_double(w, "confidence", s->confidence, 9);
+	jsonw_str(w, "reason", s->reason);
+	jsonw_raw(w, "indicators", s->indicators, strlen(s->indicators));
+	put_prices(w, s);
+	put_time(w, "generated_at", s->generated_us);
+	put_time(w, "expires_at", s->expires_us);
+	jsonw_end_object(w);
+	b->signal_rows++;
+	b->signal_bytes += w->len - before;
+}
+
+static void
+identity_key(const struct signal *s, struct jsonw *key)
+{
+	jsonw_object(key, NULL);
+	put_identity(key, s);
+}
+
+void
+batch_change(struct batch *b, const struct signal *s)
+{
+	/* One row a statement: within one UPDATE the order of rows, and so of seq, would be the planner's. */
+	struct jsonw	*w = &add_statement(b, BATCH_CHANGE)->json;
+	struct jsonw	 key;
+	bool		 closed = s->status != STATUS_ACTIVE;
+
+	jsonw_object(w, NULL);
+	put_identity(w, s);
+	jsonw_str(w, "status", signal_status_names[s->status]);
+	jsonw_int(w, "targets_hit", s->targets_hit);
+	put_decimal(w, "stop_loss", s->stop_loss);
+	put_prices(w, s);
+	if (closed) {
+		put_decimal(w, "exit_price", s->exit_price);
+		jsonw_str(w, "exit_reason", signal_exit_names[s->exit_reason]);
+		jsonw_str(w, "outcome", signal_outcome_names[s->outcome]);
+		jsonw_double(w, "pnl_ratio", s->pnl_ratio, 17);
+		jsonw_double(w, "r_multiple", s->r_multiple, 17);
+		put_time(w, "closed_at", s->closed_us);
+	}
+	jsonw_end_object(w);
+	b->signal_rows++;
+	b->signal_bytes += w->len;
+	/* It carries the prices itself, and a closed one takes no refresh. */
+	jsonw_init(&key);
+	identity_key(s, &key);
+	table_remove(b->refreshed, key.buf);
+	jsonw_release(&key);
+}
+
+void
+batch_refresh(struct batch *b, const struct signal *s)
+{
+	struct jsonw	 key, row;
+
+	jsonw_init(&key);
+	identity_key(s, &key);
+	jsonw_init(&row);
+	jsonw_object(&row, NULL);
+	put_identity(&row, s);
+	put_prices(&row, s);
+	jsonw_end_object(&row);
+	table_put(b->refreshed, key.buf, row.buf);
+	jsonw_release(&key);
+	jsonw_release(&row);
+}
+
+void
+batch_candle(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c)
+{
+	struct jsonw	*w = &b->candles;
+
+	jsonw_object(w, NULL);
+	jsonw_str(w, "e", exchange);
+	jsonw_str(w, "s", symbol);
+	jsonw_str(w, "f", timeframe_names[tf]);
+	put_time(w, "t", c->open_us);
+	put_decimal(w, "o", c->open);
+	put_decimal(w, "h", c->high);
+	put_decimal(w, "l", c->low);
+	put_decimal(w, "c", c->close);
+	put_decimal(w, "v", c->volume);
+	if (c->trades >= 0)
+		jsonw_int(w, "n", c->trades);
+	jsonw_str(w, "x", candle_source_names[c->source]);
+	jsonw_end_object(w);
+	b->candle_rows++;
+}
+
+void
+batch_judged(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const char *strategy, int64_t open_us)
+{
+	char		 key_buf[256], row_buf[384];
+	struct jsonw	 key, row;
+
+	jsonw_init_fixed(&key, key_buf, sizeof(key_buf));
+	jsonw_str(&key, "exchange", exchange);
+	jsonw_str(&key, "symbol", symbol);
+	jsonw_str(&key, "timeframe", timeframe_names[tf]);
+	jsonw_str(&key, "strategy", strategy);
+	jsonw_init_fixed(&row, row_buf, sizeof(row_buf));
+	jsonw_object(&row, NULL);
+	jsonw_raw(&row, NULL, key.buf, key.len);
+	put_time(&row, "t", open_us);
+	jsonw_end_object(&row);
+	table_put(b->judged, key.buf, row.buf);
+}
+
+size_t
+batch_rows(const struct batch *b)
+{
+	return b->signal_rows + b->candle_rows + table_count(b->refreshed) + table_count(b->judged);
+}
+
+size_t
+batch_bytes(const struct batch *b)
+{
+	return b->signal_bytes + b->candles.len;
+}
+
+static void
+seal_table(struct batch *b, enum batch_kind kind, const struct table *t)
+{
+	struct jsonw	*w;
+	const char	*row;
+
+	if (table_count(t) == 0)
+		return;
+	w = &add_statement(b, kind)->json;
+	for (size_t i = 0; table_next(t, &i, &row); )
+		jsonw_raw(w, NULL, row, strlen(row));
+}
+
+size_t
+batch_seal(struct batch *b)
+{
+	if (b->candle_rows > 0) {
+		struct statement	*st = add_statement(b, BATCH_CANDLES);
+
+		jsonw_release(&st->json);
+		st->json = b->candles;
+		jsonw_init(&b->candles);
+	}
+	seal_table(b, BATCH_REFRESH, b->refreshed);
+	seal_table(b, BATCH_STATE, b->judged);
+	for (size_t i = 0; i < b->count; i++) {
+		jsonw_end_array(&b->statements[i].json);
+		if (b->statements[i].json.failed)
+			fatalx("batch", "out of memory");
+	}
+	return b->count;
+}
+
+enum batch_kind
+batch_statement(const struct batch *b, size_t index, const char **json)
+{
+	*json = b->statements[index].json.buf;
+	return b->statements[index].kind;
+}
+
+void
+batch_refuse(struct batch *b, size_t index)
+{
+	b->statements[index].refused = 1;
+}
+
+int
+batch_is_refused(const struct batch *b, size_t index)
+{
+	return b->statements[index].refused;
+}

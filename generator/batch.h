@@ -1,0 +1,45 @@
+/*
+ * batch: what one transaction will write, gathered as JSON for
+ * json_to_recordset(): one statement, one text.  Pure: no database here.
+ *
+ * Signals keep their order (an UPDATE after its INSERT, a reversal's close
+ * before the next opening).  Candles, refreshed prices and strategy states are
+ * order-free and go at the end, the last value of each.
+ */
+#ifndef TOCSIN_GENERATOR_BATCH_H
+#define TOCSIN_GENERATOR_BATCH_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "generator/signal.h"
+
+struct batch;
+
+enum batch_kind { BATCH_OPEN, BATCH_CHANGE, BATCH_CANDLES, BATCH_REFRESH, BATCH_STATE, BATCH_KINDS };
+
+/* The statement of each kind, with one parameter $1: a JSON array. */
+extern const char *const batch_sql[BATCH_KINDS];
+extern const char *const batch_names[BATCH_KINDS];	/* for prepared statements and messages */
+
+struct batch	*batch_new(void);		/* never NULL */
+void		 batch_free(struct batch *b);
+
+void		 batch_open(struct batch *b, const struct signal *s);
+void		 batch_change(struct batch *b, const struct signal *s);
+void		 batch_refresh(struct batch *b, const struct signal *s);
+void		 batch_candle(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c);
+void		 batch_judged(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const char *strategy,
+		    int64_t open_us);
+
+/* Rows and bytes gathered; rows 0 = nothing to write. */
+size_t		 batch_rows(const struct batch *b);
+size_t		 batch_bytes(const struct batch *b);
+
+/* No more rows: lay the statements out.  Returns their count; the texts stay the batch's. */
+size_t		 batch_seal(struct batch *b);
+enum batch_kind	 batch_statement(const struct batch *b, size_t index, const char **json);
+
+/* Leave this statement out of further attempts: the server refused it for good. */
+void		 batch_refuse(struct batch *b, size_t index);
+int		 batch_is_refused(const struct batch *b, size_t index);
+#endif

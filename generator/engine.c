@@ -1,0 +1,490 @@
+#include "generator/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "generator/book.h"
+#include "generator/builder.h"
+#include "generator/strategy.h"
+
+/*
+ * Beyond this, history for the last bits of old seeds is not asked for; what
+ * the warm-ups need is.
+ */
+#define HISTORY_MAX	200000
+
+#define STATUS_PAIRS_MAX	2048	/* bytes of STATUS for single strategies; else totals alone */
+
+/* One strategy on one stream. */
+struct pair {
+	const struct strategy	*strategy;
+	struct strategy_state	*state;
+	struct book		 book;
+	int64_t			 judged_us;	/* open time of the last candle judged */
+	int64_t			 opened_us;	/* and of the last that opened a signal */
+};
+
+struct stream {
+	struct engine		*engine;
+	char			*exchange, *symbol;
+	enum timeframe		 base;
+	struct builder		*builder;
+	struct filler		 filler;
+	struct aggregator	 aggregators[TIMEFRAMES];
+	int			 aggregator_count;
+	struct pair		*pairs;
+	size_t			 pair_count;
+	/* Active signals of strategies that are no longer configured for this stream. */
+	struct book		*orphans;
+	size_t			 orphan_count;
+	bool			 warming;	/* nothing reaches the handler */
+	int64_t			 next_open_us;	/* earlier base candles have been seen */
+	uint64_t		 candles, filled, late;
+	struct stream		*next;
+};
+
+struct engine {
+	struct engine_conf	 conf;
+	struct engine_handler	 handler;
+	void			*arg;
+	struct strategy		**strategies;
+	size_t			 strategy_count;
+	struct stream		*streams, **last_stream;
+	int64_t			 wall_us;
+	uint64_t		 opened;
+};
+
+struct engine *
+engine_new(struct conf *file, const struct engine_conf *conf, const struct engine_handler *handler, void *arg)
+{
+	struct engine			*e = xcalloc(1, sizeof(*e));
+	const struct conf_section	*section = NULL;
+	struct strategy			*s;
+
+	e->conf = *conf;
+	e->handler = *handler;
+	e->arg = arg;
+	e->last_stream = &e->streams;
+	while ((section = conf_next(file, "strategy", section)) != NULL) {
+		if ((s = strategy_new(file, section)) == NULL)
+			continue;
+		e->strategies = xrealloc(e->strategies, (e->strategy_count + 1) * sizeof(void *));
+		e->strategies[e->strategy_count++] = s;
+	}
+	return e;
+}
+
+static void
+stream_free(struct stream *s)
+{
+	for (size_t i = 0; i < s->pair_count; i++) {
+		strategy_state_free(s->pairs[i].state);
+		book_release(&s->pairs[i].book);
+	}
+	for (size_t i = 0; i < s->orphan_count; i++)
+		book_release(&s->orphans[i]);
+	free(s->pairs);
+	free(s->orphans);
+	builder_free(s->builder);
+	free(s->exchange);
+	free(s->symbol);
+	free(s);
+}
+
+void
+engine_free(struct engine *e)
+{
+	struct stream	*s;
+
+	if (e == NULL)
+		return;
+	while ((s = e->streams) != NULL) {
+		e->streams = s->next;
+		stream_free(s);
+	}
+	for (size_t i = 0; i < e->strategy_count; i++)
+		strategy_free(e->strategies[i]);
+	free(e->strategies);
+	free(e);
+}
+
+size_t
+engine_strategy_count(const struct engine *e)
+{
+	return e->strategy_count;
+}
+
+void
+engine_print_conf(const struct engine *e, void *out_file)
+{
+	for (size_t i = 0; i < e->strategy_count; i++)
+		strategy_print(e->strategies[i], out_file);
+}
+
+void
+engine_set_wall_us(struct engine *e, int64_t wall_us)
+{
+	e->wall_us = wall_us;
+}
+
+/* Streams */
+
+static void
+need_timeframe(struct stream *s, enum timeframe tf)
+{
+	if (tf == s->base)
+		return;
+	for (int i = 0; i < s->aggregator_count; i++)
+		if (s->aggregators[i].tf == tf)
+			return;
+	aggregator_init(&s->aggregators[s->aggregator_count++], s->base, tf);
+}
+
+static void
+add_pair(struct stream *s, const struct strategy *strategy)
+{
+	struct pair	*p;
+
+	s->pairs = xrealloc(s->pairs, (s->pair_count + 1) * sizeof(*s->pairs));
+	p = &s->pairs[s->pair_count++];
+	*p = (struct pair){ .strategy = strategy, .state = strategy_state_new(strategy), .judged_us = INT64_MIN, .opened_us = INT64_MIN };
+	book_init(&p->book, strategy_rules(strategy));
+}
+
+struct stream *
+engine_stream(struct engine *e, const char *exchange, const char *symbol, enum timeframe base)
+{
+	struct stream	*s = xcalloc(1, sizeof(*s));
+	enum timeframe	 tf;
+
+	s->engine = e;
+	s->exchange = xstrdup(exchange);
+	s->symbol = xstrdup(symbol);
+	s->base = base;
+	s->next_open_us = INT64_MIN;
+	s->builder = builder_new(base, e->conf.grace_us, SOURCE_TRADES);
+	filler_init(&s->filler, base, e->conf.fill_max);
+	for (size_t i = 0; i < e->strategy_count; i++) {
+		tf = strategy_timeframe(e->strategies[i]);
+		if (!strategy_watches(e->strategies[i], symbol))
+			continue;
+		if (timeframe_us(tf) % timeframe_us(base) != 0) {
+			log_warnx("engine", "a strategy cannot watch a stream: its timeframe is no multiple of the feed's"
+			    " strategy=%s timeframe=%s exchange=%s symbol=%s feed=%s", strategy_name(e->strategies[i]),
+			    timeframe_names[tf], exchange, symbol, timeframe_names[base]);
+			continue;
+		}
+		need_timeframe(s, tf);
+		add_pair(s, e->strategies[i]);
+	}
+	*e->last_stream = s;
+	e->last_stream = &s->next;
+	return s;
+}
+
+/* Base candles that make one of the timeframe. */
+static size_t
+ratio(const struct stream *s, enum timeframe tf)
+{
+	return (size_t)(timeframe_us(tf) / timeframe_us(s->base));
+}
+
+size_t
+stream_history_wanted(const struct stream *s)
+{
+	size_t	 most = 0, wanted, needed, per;
+
+	for (size_t i = 0; i < s->pair_count; i++) {
+		per = ratio(s, strategy_timeframe(s->pairs[i].strategy));
+		needed = strategy_warmup(s->pairs[i].strategy) * per;
+		wanted = strategy_memory(s->pairs[i].strategy) * per;
+		if (wanted > HISTORY_MAX)
+			wanted = needed > HISTORY_MAX ? needed : HISTORY_MAX;
+		/* The history may begin within a candle of the timeframe, and that one is lost. */
+		wanted += per;
+		if (wanted > most)
+			most = wanted;
+	}
+	return most;
+}
+
+int64_t
+stream_memory_us(const struct stream *s)
+{
+	const struct book_rules	*rules;
+	int64_t			 most = 0, memory;
+
+	for (size_t i = 0; i < s->pair_count; i++) {
+		rules = strategy_rules(s->pairs[i].strategy);
+		memory = rules->cooldown_us > rules->guard_us ? rules->cooldown_us : rules->guard_us;
+		if (memory > most)
+			most = memory;
+	}
+	return most;
+}
+
+/* Judging */
+
+static void
+open_signal(struct stream *s, struct pair *p, struct signal *fresh)
+{
+	struct engine	*e = s->engine;
+
+	if (p->book.active && p->book.signal.side == fresh->side)
+		return;
+	if (!p->book.active && !book_may_open(&p->book, fresh->candle_close_us))
+		return;
+	/* The old one goes first: the table holds one active signal of a kind. */
+	if (p->book.active) {
+		book_cancel(&p->book, EXIT_REVERSED, fresh->entry, fresh->candle_close_us);
+		e->handler.changed(&p->book.signal, e->arg);
+	}
+	snprintf(fresh->exchange, sizeof(fresh->exchange), "%s", s->exchange);
+	snprintf(fresh->symbol, sizeof(fresh->symbol), "%s", s->symbol);
+	fresh->mode = e->conf.mode;
+	fresh->generated_us = e->wall_us;
+	book_open(&p->book, fresh);
+	p->opened_us = fresh->candle_open_us;
+	e->opened++;
+	e->handler.opened(fresh, e->arg);
+}
+
+static void
+pair_judge(struct stream *s, struct pair *p, const struct candle *c)
+{
+	struct engine	*e = s->engine;
+	struct signal	 fresh;
+	bool		 fires = strategy_step(p->strategy, p->state, c, &fresh);
+
+	/* A filled candle has moved the indicators on; nobody traded in it. */
+	if (s->warming || c->source == SOURCE_FILLED)
+		return;
+	if (fires)
+		open_signal(s, p, &fresh);
+	p->judged_us = c->open_us;
+	e->handler.judged(s->exchange, s->symbol, strategy_timeframe(p->strategy), strategy_name(p->strategy), c->open_us, e->arg);
+}
+
+static void
+book_step(struct stream *s, struct book *b, const struct candle *c)
+{
+	struct engine	*e = s->engine;
+
+	switch (book_judge(b, c, c->open_us + timeframe_us(s->base))) {
+	case BOOK_SAME:
+		break;
+	case BOOK_REFRESHED:
+		e->handler.refreshed(&b->signal, e->arg);
+		break;
+	case BOOK_CHANGED:
+		e->handler.changed(&b->signal, e->arg);
+	}
+}
+
+/* A candle of any timeframe is final: out with it, then the strategies that read it. */
+static void
+candle_closed(struct stream *s, enum timeframe tf, const struct candle *c)
+{
+	if (!s->warming)
+		s->engine->handler.candle(s->exchange, s->symbol, tf, c, s->engine->arg);
+	for (size_t i = 0; i < s->pair_count; i++)
+		if (strategy_timeframe(s->pairs[i].strategy) == tf)
+			pair_judge(s, &s->pairs[i], c);
+}
+
+/*
+ * In the order of market time: a higher candle that this base candle only shows
+ * to be over ended before it, so what is opened there has this candle's prices
+ * ahead; one that this base candle completes ends with it.
+ */
+static void
+base_closed(struct stream *s, const struct candle *c)
+{
+	struct candle	 closed[TIMEFRAMES][2];
+	int		 count[TIMEFRAMES] = { 0 }, done[TIMEFRAMES] = { 0 };
+
+	for (int i = 0; i < s->aggregator_count; i++) {
+		count[i] = aggregator_add(&s->aggregators[i], c, closed[i]);
+		while (done[i] < count[i] && closed[i][done[i]].open_us + timeframe_us(s->aggregators[i].tf) <= c->open_us)
+			candle_closed(s, s->aggregators[i].tf, &closed[i][done[i]++]);
+	}
+	for (size_t i = 0; i < s->pair_count; i++)
+		book_step(s, &s->pairs[i].book, c);
+	for (size_t i = 0; i < s->orphan_count; i++)
+		book_step(s, &s->orphans[i], c);
+	candle_closed(s, s->base, c);
+	for (int i = 0; i < s->aggregator_count; i++)
+		while (done[i] < count[i])
+			candle_closed(s, s->aggregators[i].tf, &closed[i][done[i]++]);
+	s->filled += c->source == SOURCE_FILLED;
+	s->candles++;
+}
+
+/* Input */
+
+void
+stream_candle(struct stream *s, const struct candle *c)
+{
+	struct candle	 filled;
+
+	if (c->open_us < s->next_open_us) {
+		s->late++;
+		return;
+	}
+	s->next_open_us = c->open_us + timeframe_us(s->base);
+	while (filler_next(&s->filler, c, &filled))
+		base_closed(s, &filled);
+	base_closed(s, c);
+	filler_done(&s->filler, c);
+}
+
+void
+stream_warm(struct stream *s, const struct candle *c)
+{
+	s->warming = true;
+	stream_candle(s, c);
+	s->warming = false;
+	builder_start_at(s->builder, s->next_open_us);
+}
+
+void
+stream_trade(struct stream *s, const struct trade *t)
+{
+	struct candle	 closed;
+
+	if (builder_trade(s->builder, t, &closed) == 1)
+		stream_candle(s, &closed);
+}
+
+void
+stream_clock(struct stream *s, int64_t now_us)
+{
+	struct candle	 closed;
+
+	if (builder_clock(s->builder, now_us, &closed) == 1)
+		stream_candle(s, &closed);
+}
+
+static struct book *
+add_orphan(struct stream *s)
+{
+	static const struct book_rules	 none = { 0 };
+
+	s->orphans = xrealloc(s->orphans, (s->orphan_count + 1) * sizeof(*s->orphans));
+	book_init(&s->orphans[s->orphan_count], &none);
+	return &s->orphans[s->orphan_count++];
+}
+
+void
+engine_restore(struct engine *e, const struct signal *signal)
+{
+	struct stream	*s = e->streams;
+
+	if (signal->mode != e->conf.mode)
+		return;
+	while (s != NULL && (strcmp(s->exchange, signal->exchange) != 0 || strcmp(s->symbol, signal->symbol) != 0))
+		s = s->next;
+	if (s == NULL) {
+		if (signal->status == STATUS_ACTIVE)
+			log_warnx("engine", "an active signal has no stream any more exchange=%s symbol=%s strategy=%s",
+			    signal->exchange, signal->symbol, signal->strategy);
+		return;
+	}
+	for (size_t i = 0; i < s->pair_count; i++)
+		if (strcmp(strategy_name(s->pairs[i].strategy), signal->strategy) == 0 &&
+		    strategy_timeframe(s->pairs[i].strategy) == signal->timeframe) {
+			book_restore(&s->pairs[i].book, signal);
+			return;
+		}
+	if (signal->status == STATUS_ACTIVE)
+		book_restore(add_orphan(s), signal);
+}
+
+/* STATUS */
+
+static void
+time_json(struct jsonw *w, const char *key, int64_t us)
+{
+	char	 text[CLOCK_TEXT_MAX];
+
+	if (us != INT64_MIN)
+		jsonw_str(w, key, clock_iso_ms(us, text));
+}
+
+static bool
+pair_is_warm(const struct pair *p)
+{
+	return strategy_state_bars(p->state) >= strategy_warmup(p->strategy);
+}
+
+/* Each strategy on each stream, as an array; false when that is too long for STATUS. */
+static bool
+pairs_json(const struct engine *e, struct jsonw *w)
+{
+	const struct pair	*p;
+
+	jsonw_array(w, NULL);
+	for (const struct stream *s = e->streams; s != NULL; s = s->next)
+		for (size_t i = 0; i < s->pair_count; i++) {
+			p = &s->pairs[i];
+			jsonw_object(w, NULL);
+			jsonw_str(w, "strategy", strategy_name(p->strategy));
+			jsonw_str(w, "symbol", s->symbol);
+			jsonw_str(w, "timeframe", timeframe_names[strategy_timeframe(p->strategy)]);
+			jsonw_bool(w, "warm", pair_is_warm(p));
+			if (!pair_is_warm(p)) {
+				jsonw_int(w, "bars", (int64_t)strategy_state_bars(p->state));
+				jsonw_int(w, "warmup", (int64_t)strategy_warmup(p->strategy));
+			}
+			time_json(w, "judged", p->judged_us);
+			time_json(w, "fired", p->opened_us);
+			if (p->book.active)
+				jsonw_str(w, "active", signal_side_names[p->book.signal.side]);
+			jsonw_end_object(w);
+		}
+	jsonw_end_array(w);
+	return !w->failed;
+}
+
+void
+engine_status_json(const struct engine *e, struct jsonw *w)
+{
+	uint64_t	 trades = 0, late = 0, duplicates = 0, candles = 0, filled = 0, late_candles = 0;
+	int64_t		 active = 0, pairs = 0, warm = 0;
+	char		 text[STATUS_PAIRS_MAX];
+	struct jsonw	 list;
+
+	for (const struct stream *s = e->streams; s != NULL; s = s->next) {
+		trades += builder_counts(s->builder)->trades;
+		late += builder_counts(s->builder)->late;
+		duplicates += builder_counts(s->builder)->duplicates;
+		candles += s->candles;
+		filled += s->filled;
+		late_candles += s->late;
+		for (size_t i = 0; i < s->pair_count; i++) {
+			pairs++;
+			warm += pair_is_warm(&s->pairs[i]);
+			active += s->pairs[i].book.active;
+		}
+		for (size_t i = 0; i < s->orphan_count; i++)
+			active += s->orphans[i].active;
+	}
+	jsonw_int(w, "trades", (int64_t)trades);
+	jsonw_int(w, "late_trades", (int64_t)late);
+	jsonw_int(w, "duplicate_trades", (int64_t)duplicates);
+	jsonw_int(w, "candles", (int64_t)candles);
+	jsonw_int(w, "filled_candles", (int64_t)filled);
+	jsonw_int(w, "late_candles", (int64_t)late_candles);
+	jsonw_int(w, "signals_opened", (int64_t)e->opened);
+	jsonw_int(w, "signals_active", active);
+	jsonw_int(w, "strategies_running", pairs);
+	jsonw_int(w, "strategies_warm", warm);
+	jsonw_init_fixed(&list, text, sizeof(text));
+	if (pairs_json(e, &list))
+		jsonw_raw(w, "strategies", list.buf, list.len);
+}

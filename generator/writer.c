@@ -1,0 +1,355 @@
+#include "generator/writer.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/backoff.h"
+#include "common/clock.h"
+#include "common/hist.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/pg.h"
+#include "generator/batch.h"
+
+#define LOCK_NOT_AVAILABLE	"55P03"
+
+/* A written row that is told in the log once it has committed. */
+struct note {
+	char		 text[320];
+	int64_t		 generated_us;	/* 0: not an opening */
+	struct note	*next;
+};
+
+struct writer {
+	struct event_base	*base;
+	struct pg		*pg;
+	struct writer_handler	 handler;
+	void			*arg;
+	size_t			 backlog_max;
+	bool			 session_up;
+	struct batch		*gathering;
+	struct batch		*in_flight;	/* sealed; kept until it has committed */
+	size_t			 statements, answered;
+	size_t			 failed_at;	/* statement that ended the attempt; == statements: none */
+	bool			 sent;		/* the attempt at in_flight is under way */
+	struct note		*notes, **last_note;
+	struct event		*retry;
+	struct backoff		 backoff;
+	uint64_t		 commits, rows, opened, changed, refused, retries;
+	int64_t			 last_commit_us;	/* wall */
+	struct hist		 latency;	/* generated -> committed */
+};
+
+static void	 send_batch(struct writer *w);
+
+static void
+drop_notes(struct writer *w)
+{
+	struct note	*n;
+
+	while ((n = w->notes) != NULL) {
+		w->notes = n->next;
+		free(n);
+	}
+	w->last_note = &w->notes;
+}
+
+static struct note *
+add_note(struct writer *w)
+{
+	struct note	*n = xcalloc(1, sizeof(*n));
+
+	*w->last_note = n;
+	w->last_note = &n->next;
+	return n;
+}
+
+static void
+note_opened(struct writer *w, const struct pg_result *res)
+{
+	struct note	*n;
+
+	for (int i = 0; i < pg_rows(res); i++) {
+		n = add_note(w);
+		snprintf(n->text, sizeof(n->text),
+		    "opened id=%s symbol=%s timeframe=%s strategy=%s side=%s entry=%s stop_loss=%s confidence=%s",
+		    pg_text(res, i, 0), pg_text(res, i, 1), pg_text(res, i, 2), pg_text(res, i, 3), pg_text(res, i, 4),
+		    pg_text(res, i, 5), pg_text(res, i, 6), pg_text(res, i, 7));
+		n->generated_us = pg_int(res, i, 8);
+	}
+}
+
+static void
+note_changed(struct writer *w, const struct pg_result *res)
+{
+	const char	*exit_price;
+	struct note	*n;
+	int		 len;
+
+	for (int i = 0; i < pg_rows(res); i++) {
+		n = add_note(w);
+		exit_price = pg_text(res, i, 8);
+		len = snprintf(n->text, sizeof(n->text),
+		    "%s id=%s symbol=%s timeframe=%s strategy=%s side=%s targets_hit=%s stop_loss=%s",
+		    exit_price == NULL ? "changed" : "closed", pg_text(res, i, 0), pg_text(res, i, 1), pg_text(res, i, 2),
+		    pg_text(res, i, 3), pg_text(res, i, 4), pg_text(res, i, 6), pg_text(res, i, 7));
+		if (exit_price != NULL && len > 0 && (size_t)len < sizeof(n->text))
+			snprintf(n->text + len, sizeof(n->text) - (size_t)len, " status=%s exit_price=%s outcome=%s r_multiple=%.4g",
+			    pg_text(res, i, 5), exit_price, pg_text(res, i, 9), strtod(pg_text(res, i, 10), NULL));
+	}
+}
+
+static void
+blocker_cb(const struct pg_result *res, void *arg)
+{
+	(void)arg;
+	if (pg_ok(res) && pg_rows(res) > 0)
+		log_warnx("writer", "blocked by a transaction of somebody else backend_pid=%s user=\"%s\" state=\"%s\" query=\"%s\"",
+		    pg_text(res, 0, 0), pg_text(res, 0, 1), pg_text(res, 0, 2), pg_text(res, 0, 3));
+}
+
+/* Who holds the lock of signals? */
+static void
+name_blocker(struct writer *w)
+{
+	pg_query(w->pg, "SELECT a.pid, coalesce(a.usename::text, ''), coalesce(a.state, ''), coalesce(left(a.query, 200), '')"
+	    " FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.granted AND l.pid <> pg_backend_pid()"
+	    " AND ((l.locktype = 'advisory' AND l.objid = (hashtext('tocsin.signal_seq')::bigint & 4294967295)::oid)"
+	    " OR l.relation = 'signals'::regclass) LIMIT 1", 0, NULL, blocker_cb, NULL);
+}
+
+/*
+ * Errors in the data (class 22) and against a constraint (23) come again with
+ * every attempt; all others can pass: a lock, a restart, a full disk.
+ */
+static bool
+is_permanent(const char *sqlstate)
+{
+	return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0;
+}
+
+static void
+attempt_failed(struct writer *w, const struct pg_result *res)
+{
+	const char	*json;
+	enum batch_kind	 kind;
+	unsigned	 wait_ms;
+	struct timeval	 wait;
+
+	if (pg_lost(res))
+		return;			/* sent again when the session is back */
+	if (is_permanent(pg_sqlstate(res)) && w->failed_at < w->statements) {
+		kind = batch_statement(w->in_flight, w->failed_at, &json);
+		log_errorx("writer", "the database refuses rows for good, leaving them out kind=%s sqlstate=%s why=\"%s\" rows=%.600s",
+		    batch_names[kind], pg_sqlstate(res), pg_error(res), json);
+		batch_refuse(w->in_flight, w->failed_at);
+		w->refused++;
+		send_batch(w);
+		return;
+	}
+	w->retries++;
+	wait_ms = backoff_next_ms(&w->backoff, backoff_random());
+	wait = (struct timeval){ wait_ms / 1000, (wait_ms % 1000) * 1000 };
+	log_warnx("writer", "cannot commit, trying again sqlstate=%s why=\"%s\" retry_ms=%u", pg_sqlstate(res), pg_error(res), wait_ms);
+	if (strcmp(pg_sqlstate(res), LOCK_NOT_AVAILABLE) == 0)
+		name_blocker(w);
+	event_add(w->retry, &wait);
+}
+
+static void
+committed(struct writer *w)
+{
+	int64_t	 now = clock_wall_us();
+
+	for (struct note *n = w->notes; n != NULL; n = n->next) {
+		log_info("signal", "%s", n->text);
+		if (n->generated_us != 0) {
+			w->opened++;
+			hist_add(&w->latency, now - n->generated_us);
+		} else
+			w->changed++;
+	}
+	drop_notes(w);
+	backoff_reset(&w->backoff);
+	w->commits++;
+	w->rows += batch_rows(w->in_flight);
+	w->last_commit_us = now;
+	batch_free(w->in_flight);
+	w->in_flight = NULL;
+	writer_flush(w);
+	w->handler.committed(w->arg);
+}
+
+static void
+verdict_cb(const struct pg_result *res, void *arg)
+{
+	struct writer	*w = arg;
+
+	w->sent = false;
+	if (pg_ok(res))
+		committed(w);
+	else
+		attempt_failed(w, res);
+}
+
+static void
+statement_cb(const struct pg_result *res, void *arg)
+{
+	struct writer	*w = arg;
+	const char	*json;
+	size_t		 index;
+
+	/* Answers come in order; the refused ones were not sent. */
+	while (batch_is_refused(w->in_flight, w->answered))
+		w->answered++;
+	index = w->answered++;
+	if (!pg_ok(res)) {
+		if (!pg_lost(res) && !pg_skipped(res))
+			w->failed_at = index;
+		return;
+	}
+	switch (batch_statement(w->in_flight, index, &json)) {
+	case BATCH_OPEN:
+		note_opened(w, res);
+		break;
+	case BATCH_CHANGE:
+		note_changed(w, res);
+		break;
+	case BATCH_CANDLES:
+	case BATCH_REFRESH:
+	case BATCH_STATE:
+	case BATCH_KINDS:
+		break;
+	}
+}
+
+/* BEGIN and COMMIT are commands of their own, so that an error of the commit has a result of its own. */
+static void
+send_batch(struct writer *w)
+{
+	const char	*json;
+	enum batch_kind	 kind;
+
+	if (!w->session_up || w->sent)
+		return;
+	drop_notes(w);
+	w->answered = 0;
+	w->failed_at = w->statements;
+	if (pg_send(w->pg, "BEGIN", 0, NULL, NULL, NULL) == -1)
+		return;
+	for (size_t i = 0; i < w->statements; i++) {
+		kind = batch_statement(w->in_flight, i, &json);
+		if (!batch_is_refused(w->in_flight, i) &&
+		    pg_send_prepared(w->pg, batch_names[kind], 1, &json, statement_cb, w) == -1)
+			return;
+	}
+	if (pg_send(w->pg, "COMMIT", 0, NULL, NULL, NULL) == -1)
+		return;
+	w->sent = pg_sync(w->pg, verdict_cb, w) == 0;
+}
+
+static void
+retry_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct writer	*w = arg;
+
+	(void)fd, (void)what;
+	if (w->in_flight != NULL)
+		send_batch(w);
+}
+
+struct writer *
+writer_new(struct event_base *base, struct pg *pg, size_t backlog_max, const struct writer_handler *handler, void *arg)
+{
+	struct writer	*w = xcalloc(1, sizeof(*w));
+
+	w->base = base;
+	w->pg = pg;
+	w->backlog_max = backlog_max;
+	w->handler = *handler;
+	w->arg = arg;
+	w->gathering = batch_new();
+	w->last_note = &w->notes;
+	w->backoff = (struct backoff){ .base_ms = 50, .max_ms = 5000 };
+	if ((w->retry = event_new(base, -1, 0, retry_cb, w)) == NULL)
+		fatalx("writer", "out of memory");
+	return w;
+}
+
+void
+writer_free(struct writer *w)
+{
+	if (w == NULL)
+		return;
+	drop_notes(w);
+	batch_free(w->gathering);
+	batch_free(w->in_flight);
+	event_free(w->retry);
+	free(w);
+}
+
+struct batch *
+writer_batch(struct writer *w)
+{
+	return w->gathering;
+}
+
+void
+writer_flush(struct writer *w)
+{
+	if (w->in_flight != NULL || batch_rows(w->gathering) == 0 || !w->session_up)
+		return;
+	w->in_flight = w->gathering;
+	w->gathering = batch_new();
+	w->statements = batch_seal(w->in_flight);
+	send_batch(w);
+}
+
+void
+writer_session_up(struct writer *w)
+{
+	w->session_up = true;
+	if (w->in_flight != NULL)
+		send_batch(w);
+	else
+		writer_flush(w);
+}
+
+void
+writer_session_down(struct writer *w)
+{
+	w->session_up = w->sent = false;
+	event_del(w->retry);
+}
+
+bool
+writer_is_full(const struct writer *w)
+{
+	return batch_bytes(w->gathering) > w->backlog_max;
+}
+
+bool
+writer_is_idle(const struct writer *w)
+{
+	return w->in_flight == NULL && batch_rows(w->gathering) == 0;
+}
+
+void
+writer_status_json(const struct writer *w, struct jsonw *json)
+{
+	char	 text[CLOCK_TEXT_MAX];
+
+	jsonw_object(json, "writer");
+	jsonw_int(json, "commits", (int64_t)w->commits);
+	jsonw_int(json, "rows", (int64_t)w->rows);
+	jsonw_int(json, "signals_opened", (int64_t)w->opened);
+	jsonw_int(json, "signals_changed", (int64_t)w->changed);
+	jsonw_int(json, "rows_refused", (int64_t)w->refused);
+	jsonw_int(json, "retries", (int64_t)w->retries);
+	jsonw_int(json, "backlog_bytes", (int64_t)(batch_bytes(w->gathering) + (w->in_flight != NULL ? batch_bytes(w->in_flight) : 0)));
+	if (w->last_commit_us != 0)
+		jsonw_str(json, "last_commit_at", clock_iso_ms(w->last_commit_us, text));
+	hist_json(json, "generated_to_committed", &w->latency);
+	jsonw_end_object(json);
+}

@@ -1,0 +1,65 @@
+/* tocsin-relay: PostgreSQL -> browsers and other subscribers. */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "common/log.h"
+#include "common/suite.h"
+#include "relay/inherit.h"
+#include "relay/relay.h"
+#include "relay/settings.h"
+
+#define USAGE		"tocsin-relay [-c FILE] [-n] [-T] [-V] [listen=ADDRESS:PORT ...]"
+#define OTHER_FDS	64	/* beside the streams: sessions, log, requests */
+
+/* Every stream is a descriptor: take all that the limits allow. */
+static void
+raise_fd_limit(int64_t streams)
+{
+	struct rlimit	 limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		log_warn("relay", "cannot raise the limit of open files");
+	else if (limit.rlim_cur < (rlim_t)(streams + OTHER_FDS))
+		log_warnx("relay", "the limit of open files is below max_clients limit=%llu max_clients=%" PRId64,
+		    (unsigned long long)limit.rlim_cur, streams);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct suite_options	 options;
+	struct settings		 settings;
+	int			*fds = NULL, code = EXIT_DONE;
+	size_t			 count = 0;
+
+	suite_options(&options, argc, argv, USAGE);
+	if (!settings_read(&settings, options.conf_path)) {
+		code = EXIT_USAGE;
+		goto out;
+	}
+	if (options.print_conf)
+		settings_print(&settings);
+	if (options.print_conf || options.check_only)
+		goto out;
+	if (log_open("relay", getenv(LOG_PATH_ENV)) == -1)
+		log_warn("relay", "cannot open the log path=%s", getenv(LOG_PATH_ENV));
+	suite_apply_log(&settings.suite);
+	signal(SIGPIPE, SIG_IGN);
+	raise_fd_limit(settings.max_clients);
+	if ((code = inherit_sockets(options.rest, &fds, &count)) != EXIT_DONE)
+		goto out;
+	log_info("relay", "starting version=%s sockets=%zu", TOCSIN_VERSION, count);
+	code = relay_run(&settings, fds, count);
+	log_info("relay", "stopped exit_code=%d", code);
+out:
+	free(fds);
+	settings_release(&settings);
+	libevent_global_shutdown();
+	return code;
+}

@@ -1,0 +1,266 @@
+#include "relay/relay.h"
+
+#include <event2/event.h>
+#include <signal.h>
+
+#include "common/clock.h"
+#include "common/heartbeat.h"
+#include "common/log.h"
+#include "common/pg.h"
+#include "common/suite.h"
+#include "relay/history.h"
+#include "relay/http.h"
+#include "relay/listener.h"
+#include "relay/page.h"
+#include "relay/report.h"
+#include "relay/rest.h"
+#include "relay/ring.h"
+#include "relay/settings.h"
+#include "relay/streams.h"
+#include "relay/subscribe.h"
+
+/* Answers just written may still be on their way out; questions to the database get longer. */
+#define FLUSH_MS	50
+#define FINISH_MS	1000
+
+static void
+stop(struct relay *r, const char *why, int exit_code)
+{
+	unsigned	 wait_ms = rest_pending(r->rest) > 0 ? FINISH_MS : FLUSH_MS;
+	struct timeval	 wait = { .tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000 };
+
+	if (r->stopping)
+		return;
+	r->stopping = true;
+	r->exit_code = exit_code;
+	log_info("relay", "stopping why=\"%s\" streams=%zu", why, streams_count(r->streams));
+	heartbeat_stopping(r->heartbeat);
+	http_stop_accepting(r->http);
+	event_base_loopexit(r->base, &wait);
+}
+
+/* From the listener */
+
+static void
+rebased_cb(int64_t floor_seq, const char *reason, void *arg)
+{
+	struct relay	*r = arg;
+
+	ring_clear(r->ring, floor_seq);
+	if (reason != NULL)
+		streams_reset(r->streams, reason);
+}
+
+static void
+change_cb(struct change *c, void *arg)
+{
+	struct relay	*r = arg;
+
+	ring_push(r->ring, c);
+	streams_wake(r->streams);
+}
+
+static void
+caught_up_cb(void *arg)
+{
+	struct relay	*r = arg;
+
+	streams_begin(r->streams);
+}
+
+static void
+unusable_cb(const char *why, void *arg)
+{
+	log_errorx("relay", "%s", why);
+	stop(arg, "the database cannot be used", EXIT_USAGE);
+}
+
+/* From the query session */
+
+static void
+query_up_cb(void *arg)
+{
+	struct relay	*r = arg;
+
+	history_up(r->history);
+}
+
+static const char *
+epoch_cb(void *arg)
+{
+	struct relay	*r = arg;
+
+	return listener_epoch(r->listener);
+}
+
+/* From the watchdog */
+
+static void
+status_cb(struct jsonw *w, void *arg)
+{
+	report_heartbeat(arg, w);
+}
+
+static void
+orphaned_cb(void *arg)
+{
+	stop(arg, "the watchdog is gone", EXIT_DONE);
+}
+
+static void
+signal_cb(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	if (sig == SIGHUP)
+		log_reopen();
+	else
+		stop(arg, sig == SIGTERM ? "SIGTERM" : "SIGINT", EXIT_DONE);
+}
+
+/* Routes */
+
+static void
+stream_route(struct evhttp_request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	r->stats.requests++;
+	subscribe(r->streams, &r->stats, req);
+}
+
+static void
+signals_route(struct evhttp_request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	r->stats.requests++;
+	rest_signals(r->rest, req);
+}
+
+static void
+status_route(struct evhttp_request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	r->stats.requests++;
+	report_status(r, req);
+}
+
+static void
+ready_route(struct evhttp_request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	r->stats.requests++;
+	report_ready(r, req);
+}
+
+static void
+health_route(struct evhttp_request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	r->stats.requests++;
+	report_health(req);
+}
+
+static void
+page_route(struct evhttp_request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	r->stats.requests++;
+	page_serve(req);
+}
+
+static const struct http_route routes[] = {
+	{ "/v1/stream", stream_route },
+	{ "/v1/signals", signals_route },
+	{ "/v1/status", status_route },
+	{ "/healthz", health_route },
+	{ "/readyz", ready_route },
+	{ NULL, page_route }
+};
+
+static void
+build_database_side(struct relay *r)
+{
+	const struct listener_handler	 handler = {
+		.rebased = rebased_cb, .change = change_cb, .caught_up = caught_up_cb, .unusable = unusable_cb
+	};
+	const struct pg_handler		 query_handler = { .up = query_up_cb };
+	const struct pg_params		 params = {
+		.name = "query", .conninfo = settings_database(r->settings), .connect_timeout_ms = 10000,
+		.answer_timeout_ms = 40000, .backoff_base_ms = 1000, .backoff_max_ms = 30000,
+	};
+
+	r->ring = ring_new((size_t)r->settings->ring_size, (uint64_t)r->settings->ring_bytes);
+	r->listener = listener_new(r->base, settings_database(r->settings), r->settings->ring_size, &r->stats, &handler, r);
+	r->query = pg_new(r->base, &params, &query_handler, r);
+	r->history = history_new(r->base, r->query, &r->stats, epoch_cb, r);
+	r->rest = rest_new(r->query);
+}
+
+static void
+build_client_side(struct relay *r, const int *fds, size_t count)
+{
+	const struct streams_params	 params = {
+		.ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats,
+		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
+		.keepalive_ms = r->settings->keepalive_ms,
+	};
+
+	r->streams = streams_new(r->base, &params);
+	r->http = http_new(r->base, fds, count, routes, r);
+}
+
+static void
+serve(struct relay *r)
+{
+	static const int		 numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	struct event			*signals[sizeof(numbers) / sizeof(numbers[0])];
+	const size_t			 count = sizeof(numbers) / sizeof(numbers[0]);
+	const struct heartbeat_handler	 handler = { .status = status_cb, .orphaned = orphaned_cb };
+
+	for (size_t i = 0; i < count; i++)
+		if ((signals[i] = evsignal_new(r->base, numbers[i], signal_cb, r)) == NULL ||
+		    event_add(signals[i], NULL) == -1)
+			fatalx("relay", "cannot watch signals");
+	r->heartbeat = heartbeat_new(r->base, (unsigned)r->settings->suite.heartbeat_interval_ms, &handler, r);
+	listener_start(r->listener);
+	pg_start(r->query);
+	/* Clients are served from here on; a missing database is no reason to be started anew. */
+	heartbeat_ready(r->heartbeat);
+	event_base_dispatch(r->base);
+	heartbeat_free(r->heartbeat);
+	for (size_t i = 0; i < count; i++)
+		event_free(signals[i]);
+}
+
+/* Streams and questions refer to connections, so they go before the server; batches to history. */
+static void
+release(struct relay *r)
+{
+	streams_free(r->streams);
+	rest_free(r->rest);
+	http_free(r->http);
+	history_free(r->history);
+	pg_free(r->query);
+	listener_free(r->listener);
+	ring_free(r->ring);
+	event_base_free(r->base);
+}
+
+int
+relay_run(const struct settings *settings, const int *fds, size_t count)
+{
+	struct relay	 r = { .settings = settings, .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
+
+	if ((r.base = event_base_new()) == NULL)
+		fatalx("relay", "cannot make an event loop");
+	build_database_side(&r);
+	build_client_side(&r, fds, count);
+	serve(&r);
+	release(&r);
+	return r.exit_code;
+}

@@ -1,0 +1,44 @@
+/* relay: the running program: what it owns, and how the parts are joined. */
+#ifndef TOCSIN_RELAY_RELAY_H
+#define TOCSIN_RELAY_RELAY_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/stats.h"
+
+struct event_base;
+struct evhttp_request;
+struct heartbeat;
+struct history;
+struct http;
+struct listener;
+struct pg;
+struct rest;
+struct ring;
+struct settings;
+struct streams;
+
+struct relay {
+	const struct settings	*settings;	/* borrowed */
+	struct event_base	*base;
+	struct stats		 stats;
+	struct ring		*ring;
+	struct listener		*listener;
+	struct pg		*query;		/* the session of history and rest */
+	struct history		*history;
+	struct rest		*rest;
+	struct streams		*streams;
+	struct http		*http;
+	struct heartbeat	*heartbeat;
+	int64_t			 started_us;	/* monotonic */
+	bool			 stopping;
+	int			 exit_code;
+};
+
+/*
+ * Build everything and serve on the listening sockets (owned from here on)
+ * until relay_stop().  Returns the exit code.
+ */
+int	 relay_run(const struct settings *settings, const int *fds, size_t count);
+#endif

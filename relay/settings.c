@@ -1,0 +1,62 @@
+#include "relay/settings.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "common/conf.h"
+#include "common/pg.h"
+
+static const struct conf_key relay_keys[] = {
+	{ .name = "database", .type = CONF_STR, .offset = offsetof(struct settings, database), .def = "",
+	  .check = pg_conninfo_ok, .help = "libpq conninfo for the relay; empty: that of [tocsin]" },
+	{ .name = "client_buffer", .type = CONF_SIZE, .offset = offsetof(struct settings, client_buffer),
+	  .def = "1M", .min = 65536, .max = 1073741824, .help = "a client that lags by more bytes for a second is dropped, and may resume" },
+	{ .name = "max_clients", .type = CONF_INT, .offset = offsetof(struct settings, max_clients),
+	  .def = "10000", .min = 1, .max = 1000000, .help = "streams at the same time; more are refused with 503" },
+	{ .name = "ring_size", .type = CONF_INT, .offset = offsetof(struct settings, ring_size),
+	  .def = "8192", .min = 16, .max = 1048576, .help = "events kept in memory for those who resume" },
+	{ .name = "ring_bytes", .type = CONF_SIZE, .offset = offsetof(struct settings, ring_bytes),
+	  .def = "16M", .min = 1048576, .max = 17179869184, .help = "memory for these events" },
+	{ .name = "keepalive", .type = CONF_DURATION, .offset = offsetof(struct settings, keepalive_ms),
+	  .def = "15s", .min = 1000, .max = 3600000, .help = "silence after which a stream gets a comment" },
+	{ .name = NULL }
+};
+
+bool
+settings_read(struct settings *s, const char *path)
+{
+	static const char *const	 own[] = { "relay", NULL };
+	struct conf			*c = conf_read(path);
+	const struct conf_section	*section = conf_section(c, "relay", NULL);
+	int				 errors;
+
+	*s = (struct settings){ 0 };
+	conf_fill(c, conf_section(c, "tocsin", NULL), suite_keys, &s->suite);
+	conf_fill(c, section, relay_keys, s);
+	suite_ignore_others(c, own);
+	if (s->client_buffer > s->ring_bytes)
+		conf_error(c, section, "client_buffer", "must not be more than ring_bytes");
+	errors = conf_finish(c, stderr);
+	conf_free(c);
+	return errors == 0;
+}
+
+void
+settings_release(struct settings *s)
+{
+	conf_clear(relay_keys, s);
+	conf_clear(suite_keys, &s->suite);
+}
+
+void
+settings_print(const struct settings *s)
+{
+	conf_print(stdout, "tocsin", NULL, suite_keys, &s->suite);
+	conf_print(stdout, "relay", NULL, relay_keys, s);
+}
+
+const char *
+settings_database(const struct settings *s)
+{
+	return s->database == NULL ? s->suite.database : s->database;
+}

@@ -1,0 +1,22 @@
+/* settings: the relay's part of the configuration file. */
+#ifndef TOCSIN_RELAY_SETTINGS_H
+#define TOCSIN_RELAY_SETTINGS_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/suite.h"
+
+struct settings {
+	struct suite_conf	 suite;
+	char			*database;	/* NULL: suite.database */
+	int64_t			 client_buffer, ring_bytes;
+	int64_t			 max_clients, ring_size;
+	int64_t			 keepalive_ms;
+};
+
+/* Read the file; every error goes to stderr.  False when there was one; release in any case. */
+bool		 settings_read(struct settings *s, const char *path);
+void		 settings_release(struct settings *s);
+void		 settings_print(const struct settings *s);	/* effective values, to stdout */
+const char	*settings_database(const struct settings *s);
+#endif

@@ -1,0 +1,14 @@
+/* subscribe: GET /v1/stream, from the request to a stream or a refusal. */
+#ifndef TOCSIN_RELAY_SUBSCRIBE_H
+#define TOCSIN_RELAY_SUBSCRIBE_H
+
+struct evhttp_request;
+struct stats;
+struct streams;
+
+/*
+ * Filters come from the query, the place to resume from out of Last-Event-ID
+ * or, for a first connection, `after`.  What is not understood is refused by name.
+ */
+void	 subscribe(struct streams *set, struct stats *stats, struct evhttp_request *req);
+#endif

@@ -1,0 +1,44 @@
+#include "watchdog/folder.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int
+make_parents(const char *path)
+{
+	char	 parent[PATH_MAX];
+
+	if (snprintf(parent, sizeof(parent), "%s", path) >= (int)sizeof(parent)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	for (char *p = strchr(parent + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (mkdir(parent, 0755) == -1 && errno != EEXIST)
+			return -1;
+		*p = '/';
+	}
+	return 0;
+}
+
+int
+folder_make(const char *path, mode_t mode, gid_t group)
+{
+	struct stat	 st;
+
+	if (stat(path, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return 0;
+		errno = ENOTDIR;
+		return -1;
+	}
+	if (make_parents(path) == -1 || mkdir(path, 0700) == -1)
+		return -1;
+	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) == -1)
+		return -1;
+	return chmod(path, mode);	/* after chown, which may clear bits, and whatever the umask */
+}

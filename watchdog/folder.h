@@ -1,0 +1,12 @@
+/* folder: the folders that the watchdog needs, made when missing. */
+#ifndef TOCSIN_WATCHDOG_FOLDER_H
+#define TOCSIN_WATCHDOG_FOLDER_H
+#include <sys/types.h>
+
+/*
+ * Make the folder at the absolute `path` with exactly this mode and group
+ * ((gid_t)-1: leave it), and what is missing above it with 0755.  One that
+ * exists is left as it is.  0, or -1 with errno.
+ */
+int	 folder_make(const char *path, mode_t mode, gid_t group);
+#endif

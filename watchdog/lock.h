@@ -1,0 +1,16 @@
+/*
+ * lock: whoever holds the file's flock(2) is the one copy.
+ *
+ * The kernel frees it with the last descriptor, however its holder ends, so
+ * nothing has to trust a process number in a file.
+ */
+#ifndef TOCSIN_WATCHDOG_LOCK_H
+#define TOCSIN_WATCHDOG_LOCK_H
+
+/*
+ * Create the file when needed and lock it, without waiting.  Returns the
+ * descriptor (CLOEXEC; it is the lock), or -1 with errno: EWOULDBLOCK when
+ * somebody else holds it.
+ */
+int	 lock_take(const char *path);
+#endif

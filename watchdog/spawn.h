@@ -1,0 +1,65 @@
+/*
+ * spawn: fork and exec one process with exactly the descriptors, the user and
+ * the environment it is meant to have.
+ *
+ *	0	/dev/null
+ *	1, 2	its log, LOG_DIR/NAME.log, opened as its own user
+ *	3 …	its listening sockets (LISTEN_FDS, LISTEN_PID)
+ *	then	the write end of the heartbeat pipe (TOCSIN_HEARTBEAT_FD)
+ *	last	its lock, which it has no need to know: it ends with the process
+ */
+#ifndef TOCSIN_WATCHDOG_SPAWN_H
+#define TOCSIN_WATCHDOG_SPAWN_H
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "watchdog/config.h"
+
+enum spawn_stage {
+	SPAWN_SESSION,
+	SPAWN_USER,
+	SPAWN_PRIVILEGES,
+	SPAWN_DEATH_SIGNAL,
+	SPAWN_LOG,
+	SPAWN_DESCRIPTORS,
+	SPAWN_EXEC,
+	SPAWN_LOCK,		/* in the watchdog itself: the lock's file */
+	SPAWN_FORK		/* in the watchdog itself: the pipes, or the fork */
+};
+
+/* Where it failed, and the errno. */
+struct spawn_failure {
+	int	 stage, error;
+};
+
+struct spawned {
+	pid_t	 pid;
+	int	 beat_fd;	/* read end of the heartbeat pipe, not blocking */
+	int	 exec_fd;	/* for spawn_outcome(), not blocking */
+};
+
+enum spawn_outcome { SPAWN_PENDING, SPAWN_RUNNING, SPAWN_FAILED };
+
+struct spawn_plan;
+
+/*
+ * Prepare all that may not be done between fork and exec.  `conf` and `suite`
+ * are borrowed and must outlive the plan; the sockets' numbers are copied, the
+ * sockets stay the caller's.  Never NULL; free with spawn_plan_free().
+ */
+struct spawn_plan	*spawn_plan_new(const struct process_conf *conf, const struct suite_conf *suite,
+			    const int *listen_fds, size_t listen_count);
+void			 spawn_plan_free(struct spawn_plan *plan);	/* NULL is fine */
+
+/*
+ * Start it.  Does not wait for the exec: `exec_fd` becomes readable when that
+ * is decided.  `lock_fd` is handed down and stays open here.  0 and `out`
+ * filled, its descriptors the caller's; or -1 with errno and nothing started.
+ */
+int			 spawn(struct spawn_plan *plan, int lock_fd, struct spawned *out);
+
+/* Read `exec_fd`: how far it came.  SPAWN_FAILED fills `why`; its exit follows. */
+enum spawn_outcome	 spawn_outcome(int exec_fd, struct spawn_failure *why);
+
+const char		*spawn_stage_name(int stage);
+#endif

@@ -1,0 +1,185 @@
+#include "watchdog/startup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "watchdog/folder.h"
+#include "watchdog/listen.h"
+#include "watchdog/lock.h"
+
+#define LOCK_TRIES	5	/* `tocsin status` holds it for a moment when it finds it free */
+#define LOCK_PAUSE_NS	20000000
+
+static void __attribute__((format(printf, 2, 3)))
+complain(const struct startup *s, const char *fmt, ...)
+{
+	char	 text[1024];
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	dprintf(s->terminal_fd, "tocsin-watchdog: %s\n", text);
+	if (s->logging)
+		log_errorx("startup", "%s", text);
+}
+
+/* Will the same configuration work when it is tried again later? */
+static int
+exit_code_of(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+	case ENOTDIR:
+	case EROFS:
+	case ELOOP:
+	case EINVAL:
+	case ENAMETOOLONG:
+		return EXIT_USAGE;
+	default:
+		return EXIT_TEMPORARY;
+	}
+}
+
+/*
+ * Root's folders stay root's: a log folder that a service's user owns lets that
+ * user lead root's next open astray (CVE-2016-1247).  The processes get in by
+ * their group; sticky, so that each renames its own logs only.
+ */
+static int
+make_folders(const struct startup *s, const struct watchdog_conf *c)
+{
+	const char	*path;
+	gid_t		 group = (gid_t)-1;
+
+	for (size_t i = c->count; i-- > 0;)
+		if (c->processes[i].identity.change)
+			group = c->processes[i].identity.gid;	/* in the end the first one's */
+	path = c->suite.runtime_dir;
+	if (folder_make(path, 0750, group) == -1)
+		goto failed;
+	path = c->suite.log_dir;
+	if (folder_make(path, group == (gid_t)-1 ? 0750 : 01770, group) == -1)
+		goto failed;
+	return 0;
+failed:
+	complain(s, "cannot make the folder %s: %s", path, strerror(errno));
+	return exit_code_of(errno);
+}
+
+static int
+lock_path(char path[PATH_MAX], const struct watchdog_conf *c)
+{
+	if (snprintf(path, PATH_MAX, "%s/watchdog.lock", c->suite.runtime_dir) < PATH_MAX)
+		return 0;
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
+static int
+take_lock(struct startup *s, const struct watchdog_conf *c)
+{
+	const struct timespec	 pause = { 0, LOCK_PAUSE_NS };
+	char			 path[PATH_MAX];
+
+	if (lock_path(path, c) == 0)
+		for (int i = 0; i < LOCK_TRIES; i++) {
+			if ((s->lock_fd = lock_take(path)) != -1)
+				return 0;
+			if (errno != EWOULDBLOCK)
+				break;
+			(void)nanosleep(&pause, NULL);
+			errno = EWOULDBLOCK;
+		}
+	if (errno == EWOULDBLOCK)
+		complain(s, "already running: another watchdog holds %s", path);
+	else
+		complain(s, "cannot lock %s: %s", path, strerror(errno));
+	return exit_code_of(errno);
+}
+
+static int
+open_log(struct startup *s, const struct watchdog_conf *c)
+{
+	char	 path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/watchdog.log", c->suite.log_dir) >= (int)sizeof(path))
+		errno = ENAMETOOLONG;
+	else if (log_open("watchdog", path) == 0) {
+		suite_apply_log(&c->suite);
+		s->logging = true;
+		return 0;
+	}
+	complain(s, "cannot open the log %s: %s", path, strerror(errno));
+	return exit_code_of(errno);
+}
+
+static int
+open_sockets(struct startup *s, const struct watchdog_conf *c)
+{
+	const struct process_conf	*p;
+	char				 why[256];
+	int				 code = 0;
+
+	s->sockets = xcalloc(c->count, sizeof(*s->sockets));
+	s->count = c->count;
+	/* All of them, so that one run names every port that is taken. */
+	for (size_t i = 0; i < c->count; i++) {
+		p = &c->processes[i];
+		s->sockets[i] = xcalloc(p->listen.count + 1, sizeof(int));
+		for (size_t j = 0; j < p->listen.count; j++) {
+			s->sockets[i][j] = listen_open(p->listen.items[j], why, sizeof(why));
+			if (s->sockets[i][j] != -1)
+				continue;
+			if (code != EXIT_USAGE)
+				code = exit_code_of(errno);
+			complain(s, "process %s: listen: %s", p->name, why);
+		}
+	}
+	return code;
+}
+
+int
+startup_prepare(struct startup *s, const struct watchdog_conf *c)
+{
+	int	 code;
+
+	*s = (struct startup){ .terminal_fd = -1, .lock_fd = -1 };
+	/* The log takes descriptor 2 over. */
+	if ((s->terminal_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) == -1)
+		return EXIT_TEMPORARY;
+	if ((code = make_folders(s, c)) != 0)
+		return code;
+	if ((code = take_lock(s, c)) != 0)
+		return code;
+	if ((code = open_log(s, c)) != 0)
+		return code;
+	return open_sockets(s, c);
+}
+
+void
+startup_release(struct startup *s, const struct watchdog_conf *c)
+{
+	char	 path[PATH_MAX];
+
+	for (size_t i = 0; i < s->count; i++) {
+		for (size_t j = 0; s->sockets[i] != NULL && j < c->processes[i].listen.count; j++)
+			fd_close(&s->sockets[i][j]);
+		free(s->sockets[i]);
+	}
+	free(s->sockets);
+	/* While it is still locked, so that it is certainly ours. */
+	if (s->lock_fd != -1 && lock_path(path, c) == 0)
+		(void)unlink(path);	/* left behind it says "dead", no more */
+	fd_close(&s->lock_fd);
+	fd_close(&s->terminal_fd);
+}

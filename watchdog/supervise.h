@@ -1,0 +1,121 @@
+/*
+ * supervise: what to do about one process, as a pure function.
+ *
+ *	(state, event, now, configuration) -> (new state, actions)
+ *
+ * Nothing here forks, signals, reads a clock or logs: process.c feeds the
+ * events, does the actions, and asks sup_deadline() when to come back with
+ * SUP_ON_TIMER.
+ *
+ *	STOPPED --START--> (spawn) --SPAWNED--> STARTING --READY--> UP
+ *	   ^                  |  ^                 |                 |
+ *	   |                  |  | time over       | patience over, seen twice
+ *	   |          BLOCKED |  |                 v                 v
+ *	   |                  +--+-- BACKOFF <-- EXIT of any --- HUNG, KILLING
+ *	   +-- EXIT, when no further start is wanted (STOPPING, KILLING)
+ *
+ * A child's patience runs from its last sign of life.  It is over only when the
+ * watchdog itself was awake for all of it (SUP_ON_GAP credits its own delays)
+ * and a second look SUP_SECOND_LOOK_MS later finds no beat either.
+ */
+#ifndef TOCSIN_WATCHDOG_SUPERVISE_H
+#define TOCSIN_WATCHDOG_SUPERVISE_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SUP_CRASH_LOOP		5	/* failures in a row that are an anomaly */
+#define SUP_SECOND_LOOK_MS	500
+#define SUP_BACKOFF_BASE_MS	100
+#define SUP_BACKOFF_MAX_MS	30000
+#define SUP_BLOCKED_BASE_MS	10	/* the lock of a group that is just being killed is free in no time */
+#define SUP_BLOCKED_MAX_MS	1000
+#define SUP_LONG_GAP_MS		1000	/* own delays from here on begin the two looks anew */
+
+enum sup_state {
+	SUP_STOPPED,		/* not running, and not to be started */
+	SUP_BACKOFF,		/* waits for its next start */
+	SUP_BLOCKED,		/* another copy holds its lock; tries again */
+	SUP_STARTING,		/* forked, not READY yet */
+	SUP_UP,
+	SUP_HUNG,		/* got SIGABRT, has kill_grace to leave a core */
+	SUP_STOPPING,		/* got SIGTERM, has kill_grace */
+	SUP_KILLING		/* got SIGKILL; its exit must follow */
+};
+
+/* Why we ended a run; SUP_BY_ITSELF: we did not. */
+enum sup_cause {
+	SUP_BY_ITSELF,
+	SUP_NO_BEAT,
+	SUP_NEVER_READY,
+	SUP_ASKED
+};
+
+enum sup_event_kind {
+	SUP_ON_START,		/* keep it running from now on */
+	SUP_ON_STOP,		/* end it, and start it no more */
+	SUP_ON_LAST,		/* start it no more, but leave a running one alone */
+	SUP_ON_RETRY,		/* the configuration may be mended: do not wait any longer */
+	SUP_ON_SPAWNED,		/* forked */
+	SUP_ON_BLOCKED,		/* not forked: its lock is held */
+	SUP_ON_EXEC,		/* its program runs */
+	SUP_ON_READY,
+	SUP_ON_BEAT,
+	SUP_ON_EXIT,		/* reaped; also: could not be forked */
+	SUP_ON_TIMER,		/* sup_deadline() has come, and its pipe was drained */
+	SUP_ON_GAP		/* the watchdog itself was late by gap_us */
+};
+
+struct sup_event {
+	enum sup_event_kind	 kind;
+	int			 exit_code;	/* SUP_ON_EXIT; -1: a signal */
+	uint32_t		 random;	/* SUP_ON_EXIT: any 32 bits, for the jitter */
+	int64_t			 gap_us;	/* SUP_ON_GAP */
+};
+
+struct sup_conf {
+	int64_t	 heartbeat_timeout_ms;		/* 0: death alone counts, and it is up once its program runs */
+	int64_t	 start_timeout_ms, stable_after_ms, kill_grace_ms;
+};
+
+/* An all-zero struct is a stopped process.  Times are monotonic. */
+struct sup {
+	enum sup_state	 state;
+	bool		 wanted;	/* to be started again after an exit */
+	bool		 ready;		/* this run was UP */
+	bool		 late;		/* the first look found no beat */
+	enum sup_cause	 cause;		/* of the end of this run */
+	unsigned	 failures;	/* runs in a row that were no stable ones */
+	unsigned	 blocked;	/* tries in a row that found the lock held */
+	int64_t		 started_us;	/* this run's fork */
+	int64_t		 alive_us;	/* patience counts from here: start or last beat, plus own gaps */
+	int64_t		 until_us;	/* of all states but STARTING and UP: when it is their turn */
+};
+
+/* What to do, in this order; any number of them at once. */
+enum sup_action {
+	SUP_DO_NOTHING	= 0,
+	SUP_DO_LATE	= 1 << 0,	/* say that it is late */
+	SUP_DO_ALERT	= 1 << 1,	/* say that it crash-loops, now and not again */
+	SUP_DO_STABLE	= 1 << 2,	/* say that it crash-loops no longer */
+	SUP_DO_TERM	= 1 << 3,
+	SUP_DO_ABORT	= 1 << 4,	/* SIGABRT and SIGCONT */
+	SUP_DO_KILL	= 1 << 5,	/* SIGKILL to its process group */
+	SUP_DO_SPAWN	= 1 << 6	/* and answer with SPAWNED, BLOCKED or EXIT */
+};
+
+struct sup_step {
+	struct sup	 next;
+	unsigned	 actions;
+};
+
+struct sup_step	 sup_step(struct sup now_state, const struct sup_event *ev, int64_t now_us, const struct sup_conf *conf);
+
+/* When SUP_ON_TIMER is due, 0 for never. */
+int64_t		 sup_deadline(const struct sup *s, const struct sup_conf *conf);
+
+/* There is a process to signal and to wait for. */
+bool		 sup_is_running(const struct sup *s);
+
+/* For people and status.json: up, backoff, crash-looping, … */
+const char	*sup_state_name(const struct sup *s);
+#endif

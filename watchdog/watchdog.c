@@ -1,0 +1,392 @@
+#include "watchdog/watchdog.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "watchdog/process.h"
+#include "watchdog/status.h"
+
+#define GAP_MIN_US	100000	/* lateness below this is ordinary scheduling */
+
+static const int handled_signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
+#define SIGNAL_COUNT	(sizeof(handled_signals) / sizeof(handled_signals[0]))
+
+struct watchdog {
+	const char		*conf_path;
+	struct watchdog_conf	*conf;
+	struct event_base	*base;
+	struct process		**processes;		/* as many as conf->count */
+	struct process_report	*reports;
+	struct status		*status;
+	struct event		 check, changed, signals[SIGNAL_COUNT];
+	bool			 stopping;
+	int			 terminal_fd;		/* until all have started */
+	int64_t			 wall_started_us, started_us;
+	int64_t			 next_check_us;
+	int64_t			 credited_us;		/* own gaps up to here are settled */
+	uint64_t		 health_mark;		/* of the last health line, for health_log = change */
+};
+
+/* Status */
+
+static struct status_facts
+gather_facts(struct watchdog *w)
+{
+	for (size_t i = 0; i < w->conf->count; i++) {
+		process_measure(w->processes[i]);
+		process_report(w->processes[i], &w->reports[i]);
+	}
+	return (struct status_facts){
+		.pid = getpid(), .wall_started_us = w->wall_started_us, .uptime_us = clock_mono_us() - w->started_us,
+		.check_interval_ms = w->conf->check_interval_ms, .count = w->conf->count, .reports = w->reports
+	};
+}
+
+static void
+log_health(struct watchdog *w, const struct status_facts *f)
+{
+	uint64_t	 mark = status_mark(f);
+
+	if (w->conf->health_log == HEALTH_LOG_CHECK ||
+	    (w->conf->health_log == HEALTH_LOG_CHANGE && mark != w->health_mark))
+		status_log_health(f);
+	w->health_mark = mark;
+}
+
+/* Own gaps and checks */
+
+/*
+ * The first timer that was due tells how long we did not run: a stopped or
+ * starved watchdog, a frozen machine.  Nobody is judged for that time.
+ */
+static void
+credit_own_gap(struct watchdog *w)
+{
+	int64_t	 now_us = clock_mono_us(), due_us = w->next_check_us, deadline_us, gap_us;
+
+	for (size_t i = 0; i < w->conf->count; i++) {
+		deadline_us = process_deadline_us(w->processes[i]);
+		if (deadline_us != 0 && deadline_us < due_us)
+			due_us = deadline_us;
+	}
+	if (due_us < w->credited_us)
+		due_us = w->credited_us;
+	w->credited_us = now_us;
+	if ((gap_us = now_us - due_us) < GAP_MIN_US)
+		return;
+	log_warnx("watchdog", "was late itself, no process is judged for it gap_ms=%lld", (long long)(gap_us / 1000));
+	for (size_t i = 0; i < w->conf->count; i++)
+		process_credit(w->processes[i], gap_us);
+}
+
+static void
+due_cb(struct process *p, void *arg)
+{
+	credit_own_gap(arg);
+	process_look(p);
+}
+
+static void
+schedule_check(struct watchdog *w)
+{
+	int64_t		 now_us = clock_mono_us(), interval_us = w->conf->check_interval_ms * 1000;
+	struct timeval	 tv;
+
+	/* From its own due time, so that checks do not drift; but none is made up for. */
+	w->next_check_us += interval_us;
+	if (w->next_check_us <= now_us || w->next_check_us > now_us + interval_us)
+		w->next_check_us = now_us + interval_us;
+	tv.tv_sec = (w->next_check_us - now_us) / 1000000;
+	tv.tv_usec = (w->next_check_us - now_us) % 1000000;
+	if (event_add(&w->check, &tv) == -1)
+		log_errorx("watchdog", "cannot arm the check timer");
+}
+
+static void
+check_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watchdog		*w = arg;
+	struct status_facts	 f;
+
+	(void)fd, (void)what;
+	credit_own_gap(w);
+	for (size_t i = 0; i < w->conf->count; i++)
+		process_look(w->processes[i]);
+	f = gather_facts(w);
+	status_write(w->status, &f);
+	log_health(w, &f);
+	schedule_check(w);
+}
+
+/* Changes: once a loop turn, after all of its events, however many there were */
+
+static void
+announce_start(struct watchdog *w)
+{
+	size_t	 up = 0;
+
+	for (size_t i = 0; i < w->conf->count; i++) {
+		if (!process_is_settled(w->processes[i]))
+			return;
+		up += strcmp(w->reports[i].state, "up") == 0;
+	}
+	dprintf(w->terminal_fd, "tocsin-watchdog: running, %zu of %zu processes up; see %s/watchdog.log\n", up, w->conf->count,
+	    w->conf->suite.log_dir);
+	fd_close(&w->terminal_fd);
+}
+
+/* The last one first: the relay still delivers what the generator writes. */
+static void
+stop_next(struct watchdog *w)
+{
+	for (size_t i = w->conf->count; i-- > 0;)
+		if (!process_is_stopped(w->processes[i])) {
+			process_stop(w->processes[i]);
+			return;
+		}
+	event_base_loopbreak(w->base);
+}
+
+static void
+changed_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watchdog		*w = arg;
+	struct status_facts	 f;
+
+	(void)fd, (void)what;
+	if (w->stopping)
+		stop_next(w);
+	f = gather_facts(w);
+	status_write(w->status, &f);
+	if (w->terminal_fd != -1)
+		announce_start(w);
+}
+
+static void
+process_changed_cb(void *arg)
+{
+	struct watchdog	*w = arg;
+
+	event_active(&w->changed, EV_TIMEOUT, 0);
+}
+
+/* Signals */
+
+static struct process *
+find_process(const struct watchdog *w, pid_t pid)
+{
+	for (size_t i = 0; i < w->conf->count; i++)
+		if (process_pid(w->processes[i]) == pid)
+			return w->processes[i];
+	return NULL;
+}
+
+/*
+ * One SIGCHLD may stand for many deaths.  Each is looked at before it is
+ * reaped: as long as it is a zombie its number is nobody else's, so what is
+ * left of its process group can be killed without hitting a stranger.
+ */
+static void
+reap(struct watchdog *w)
+{
+	struct process	*p;
+	siginfo_t	 info;
+	int		 status = 0;
+
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0)
+			return;
+		p = find_process(w, info.si_pid);
+		if (p != NULL)
+			(void)kill(-info.si_pid, SIGKILL);	/* ESRCH: it left nobody */
+		if (waitpid(info.si_pid, &status, WNOHANG) != info.si_pid)
+			return;
+		if (p != NULL)
+			process_exited(p, status);
+		else
+			log_debug("watchdog", "reaped a grandchild pid=%d", (int)info.si_pid);
+	}
+}
+
+static void
+stop_all(struct watchdog *w, int sig)
+{
+	if (w->stopping)
+		return;
+	log_info("watchdog", "stopping signal=%d", sig);
+	w->stopping = true;
+	/* None comes back while it waits for its turn. */
+	for (size_t i = 0; i < w->conf->count; i++)
+		process_last(w->processes[i]);
+	stop_next(w);
+}
+
+static void
+log_lines(char *text)
+{
+	for (char *end; *text != '\0'; text = end) {
+		end = text + strcspn(text, "\n");
+		if (*end != '\0')
+			*end++ = '\0';
+		log_errorx("config", "%s", text);
+	}
+}
+
+static void
+reread_config(struct watchdog *w)
+{
+	struct watchdog_conf	*fresh;
+	char			*errors = NULL;
+	size_t			 size;
+	FILE			*stream = open_memstream(&errors, &size);
+
+	if (stream == NULL) {
+		log_warn("config", "cannot be read again");
+		return;
+	}
+	fresh = config_load(w->conf_path, stream);
+	fclose(stream);
+	if (fresh == NULL) {
+		log_lines(errors);
+		log_errorx("config", "is not valid, going on with the one before path=%s", w->conf_path);
+	} else {
+		if (!config_adopt(w->conf, fresh))
+			log_warnx("config", "processes, listen or folders changed: they need a restart of the watchdog path=%s", w->conf_path);
+		suite_apply_log(&w->conf->suite);
+		for (size_t i = 0; i < w->conf->count; i++)
+			process_reconfigured(w->processes[i]);
+		schedule_check(w);
+		log_info("config", "reloaded path=%s", w->conf_path);
+	}
+	config_free(fresh);
+	free(errors);
+}
+
+static void
+reload(struct watchdog *w)
+{
+	log_reopen();
+	reread_config(w);
+	for (size_t i = 0; i < w->conf->count; i++)
+		process_reload(w->processes[i]);
+}
+
+static void
+signal_cb(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	switch (sig) {
+	case SIGCHLD:
+		reap(arg);
+		break;
+	case SIGHUP:
+		reload(arg);
+		break;
+	default:
+		stop_all(arg, (int)sig);
+	}
+}
+
+/* From start to end */
+
+static struct event_base *
+make_base(void)
+{
+	struct event_config	*config = event_config_new();
+	struct event_base	*base = NULL;
+
+	if (config == NULL)
+		return NULL;
+	/* Nothing in the environment decides how the watchdog works. */
+	if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV) == 0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+static int
+add_events(struct watchdog *w)
+{
+	if (evtimer_assign(&w->check, w->base, check_cb, w) == -1 || evtimer_assign(&w->changed, w->base, changed_cb, w) == -1)
+		return -1;
+	for (size_t i = 0; i < SIGNAL_COUNT; i++)
+		if (evsignal_assign(&w->signals[i], w->base, handled_signals[i], signal_cb, w) == -1 ||
+		    event_add(&w->signals[i], NULL) == -1)
+			return -1;
+	return 0;
+}
+
+struct watchdog *
+watchdog_new(const char *conf_path, struct watchdog_conf *conf, struct startup *s)
+{
+	const struct process_handler	 handler = { process_changed_cb, due_cb };
+	struct watchdog			*w = xcalloc(1, sizeof(*w));
+
+	w->conf_path = conf_path;
+	w->conf = conf;
+	w->terminal_fd = -1;
+	if ((w->base = make_base()) == NULL || add_events(w) == -1) {
+		log_errorx("watchdog", "no event loop");
+		watchdog_free(w);
+		return NULL;
+	}
+	w->terminal_fd = s->terminal_fd;
+	s->terminal_fd = -1;
+	w->status = status_new(conf->suite.runtime_dir, conf->count);
+	w->reports = xcalloc(conf->count, sizeof(*w->reports));
+	w->processes = xcalloc(conf->count, sizeof(struct process *));
+	for (size_t i = 0; i < conf->count; i++) {
+		w->processes[i] = process_new(w->base, &conf->processes[i], &conf->suite, s->sockets[i],
+		    conf->processes[i].listen.count, &handler, w);
+		s->sockets[i] = NULL;
+	}
+	return w;
+}
+
+void
+watchdog_run(struct watchdog *w)
+{
+	w->wall_started_us = clock_wall_us();
+	w->started_us = w->next_check_us = clock_mono_us();
+	log_info("watchdog", "running version=%s processes=%zu check_interval_ms=%lld", TOCSIN_VERSION, w->conf->count,
+	    (long long)w->conf->check_interval_ms);
+	schedule_check(w);
+	for (size_t i = 0; i < w->conf->count; i++)
+		process_start(w->processes[i]);
+	while (event_base_dispatch(w->base) == -1) {
+		log_error("watchdog", "event loop, trying again");
+		sleep(1);
+	}
+	status_remove(w->status);
+	log_info("watchdog", "stopped");
+}
+
+void
+watchdog_free(struct watchdog *w)
+{
+	if (w == NULL)
+		return;
+	for (size_t i = 0; w->processes != NULL && i < w->conf->count; i++)
+		process_free(w->processes[i]);
+	free(w->processes);
+	free(w->reports);
+	status_free(w->status);
+	if (w->base != NULL) {
+		for (size_t i = 0; i < SIGNAL_COUNT; i++)
+			if (event_initialized(&w->signals[i]))
+				event_del(&w->signals[i]);
+		event_base_free(w->base);
+	}
+	fd_close(&w->terminal_fd);
+	free(w);
+}
