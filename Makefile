@@ -88,9 +88,9 @@ $B/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $B/libparts.a
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(INCLUDES) $(DEFS) $(CPPFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $(FUZZ_ENGINE) $B/libparts.a $(LIBS_ALL)
 FUZZ_ENGINE ?= tests/fuzz/driver.c
-$B/bench/%: tests/bench/%.c $B/libcommon.a
+$B/bench/%: tests/bench/%.c $B/libparts.a
 	@mkdir -p $(@D)
-	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(INCLUDES) $(DEFS) -MMD -MP $(CPPFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $B/libcommon.a $(LIBS_ALL)
+	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(INCLUDES) $(DEFS) -MMD -MP $(CPPFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $B/libparts.a $(LIBS_ALL)
 
 unit: $(UNIT)
 fuzz: $(FUZZ)

@@ -43,7 +43,7 @@ parse_number(const char *text, const struct unit *units, double *out)
 		return false;
 	end += strspn(end, " \t");
 	for (; units->name != NULL; units++)
-		if (strcmp(end, units->name) == 0) {
+		if (strcmp(end, units->name) == 0 || (value == 0 && *end == '\0')) {	/* nothing is nothing in any unit */
 			*out = value * units->factor;
 			return true;
 		}

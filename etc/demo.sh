@@ -108,7 +108,8 @@ guess_timeframe() {
 		t + 0 > 0 { if (last && t > last && (!d || t - last < d)) d = t - last; last = t }
 		END { n = split("1m 3m 5m 15m 30m 1h 2h 4h 6h 12h 1d", f, " "); split("1 3 5 15 30 60 120 240 360 720 1440", m, " ")
 			for (i = 1; i <= n; i++) if (d <= m[i] * 60) break
-			print f[i > n ? n : i] }'
+			if (i > n) i = n
+			print f[i] }'
 }
 
 if [ -n "$input" ]; then
@@ -272,7 +273,9 @@ total=$(wc -l <"$dir/sent") got=$(wc -l <"$dir/got") unique=$(wc -l <"$dir/uniqu
 disorder=$(awk '$1 + 0 <= last { n++ } { last = $1 + 0 } END { print n + 0 }' "$dir/got")
 missing=$(awk 'NR == FNR { seen[$1]; next } !($1 in seen) { n++ } END { print n + 0 }' "$dir/unique" "$dir/sent")
 latency=$(awk '$2 > 0 { print $2 }' "$dir/received" | sort -n |
-    awk '{ v[NR] = $1 / 1000 } END { if (NR) printf "p50 %.2f ms, p99 %.2f ms, max %.2f ms", v[int(NR * .5) + 1 > NR ? NR : int(NR * .5) + 1], v[int(NR * .99) + 1 > NR ? NR : int(NR * .99) + 1], v[NR]; else printf "none" }')
+    awk 'function at(part) { i = int(NR * part) + 1; return v[i < NR ? i : NR] }
+	{ v[NR] = $1 / 1000 }
+	END { if (NR) printf "p50 %.2f ms, p99 %.2f ms, max %.2f ms", at(.5), at(.99), v[NR]; else printf "none" }')
 
 echo
 echo "  signals      $(query "SELECT count(*) || ' generated, ' || count(*) FILTER (WHERE status <> 'active') || ' closed' FROM signals")"

@@ -43,6 +43,7 @@ struct stream {
 	struct book		*orphans;
 	size_t			 orphan_count;
 	bool			 warming;	/* nothing reaches the handler */
+	int64_t			 live_from_us;	/* what ends up to here gives no signals */
 	int64_t			 next_open_us;	/* earlier base candles have been seen */
 	uint64_t		 candles, filled, late;
 	struct stream		*next;
@@ -166,7 +167,7 @@ engine_stream(struct engine *e, const char *exchange, const char *symbol, enum t
 	s->exchange = xstrdup(exchange);
 	s->symbol = xstrdup(symbol);
 	s->base = base;
-	s->next_open_us = INT64_MIN;
+	s->next_open_us = s->live_from_us = INT64_MIN;
 	s->builder = builder_new(base, e->conf.grace_us, SOURCE_TRADES);
 	filler_init(&s->filler, base, e->conf.fill_max);
 	for (size_t i = 0; i < e->strategy_count; i++) {
@@ -192,6 +193,26 @@ static size_t
 ratio(const struct stream *s, enum timeframe tf)
 {
 	return (size_t)(timeframe_us(tf) / timeframe_us(s->base));
+}
+
+size_t
+stream_warmup(const struct stream *s)
+{
+	size_t	 most = 0, needed, per;
+
+	for (size_t i = 0; i < s->pair_count; i++) {
+		per = ratio(s, strategy_timeframe(s->pairs[i].strategy));
+		needed = (strategy_warmup(s->pairs[i].strategy) + 1) * per;
+		if (needed > most)
+			most = needed;
+	}
+	return most;
+}
+
+void
+stream_live_from(struct stream *s, int64_t market_us)
+{
+	s->live_from_us = market_us;
 }
 
 size_t
@@ -264,7 +285,7 @@ pair_judge(struct stream *s, struct pair *p, const struct candle *c)
 	/* A filled candle has moved the indicators on; nobody traded in it. */
 	if (s->warming || c->source == SOURCE_FILLED)
 		return;
-	if (fires)
+	if (fires && fresh.candle_close_us > s->live_from_us)
 		open_signal(s, p, &fresh);
 	p->judged_us = c->open_us;
 	e->handler.judged(s->exchange, s->symbol, strategy_timeframe(p->strategy), strategy_name(p->strategy), c->open_us, e->arg);

@@ -59,8 +59,15 @@ void		 engine_print_conf(const struct engine *e, void *out_file);
 /* Add a stream (before anything goes in).  Owned by the engine. */
 struct stream	*engine_stream(struct engine *e, const char *exchange, const char *symbol, enum timeframe base);
 
-/* How many base candles of history the stream's strategies want at a start, to be exactly where they were. */
+/*
+ * Base candles that the stream's strategies need before they may fire, and how
+ * many they want at a restart to be exactly, to the last bit, where they were.
+ */
+size_t		 stream_warmup(const struct stream *s);
 size_t		 stream_history_wanted(const struct stream *s);
+
+/* Candles that end at or before this market time warm up and are stored, but give no signals. */
+void		 stream_live_from(struct stream *s, int64_t market_us);
 
 /*
  * Restart, in this order: the history, oldest first (nothing is handed to the

@@ -33,6 +33,11 @@ struct feed_handler {
 	/* Before a run of the above in one turn of the loop, and after it. */
 	void	(*turn_begin)(void *arg);
 	void	(*turn_end)(void *arg);
+	/*
+	 * Said once, at the opening, by a feed that begins with history: what
+	 * ends at or before this market time is for warming up, no signals.
+	 */
+	void	(*live_from)(int64_t market_us, void *arg);
 	/* Nothing more will come (end of a recording). */
 	void	(*ended)(void *arg);
 };
@@ -48,8 +53,8 @@ struct feed_type {
 	/*
 	 * Both confs are borrowed.  `resume_us` has one entry a symbol: nothing
 	 * before that market time may be delivered (INT64_MIN: from the start).
-	 * `history` is the number of base candles that strategies would like to
-	 * see before the feed's paced or live part.
+	 * `history` is the number of base candles that strategies need before
+	 * the live part; a recording has none, all of it is judged.
 	 */
 	void	*(*open)(struct event_base *base, const struct feed_conf *common, const void *conf,
 		    const int64_t *resume_us, size_t history, const struct feed_handler *handler, void *arg);

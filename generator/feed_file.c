@@ -48,9 +48,8 @@ struct feed_file {
 	bool			 pending;
 	size_t			 symbol;
 	struct file_row		 row;
-	/* Pace: flat out to flat_until_us, then by the wall from the first record after it. */
-	bool			 begun;
-	int64_t			 history_us, flat_until_us, market_from_us, wall_from_us;
+	/* Pace: market time runs by the wall from the first record on. */
+	int64_t			 market_from_us, wall_from_us;
 	int64_t			 market_us;	/* time of the last record or clock */
 	uint64_t		 delivered, before_resume, other_symbols, bad_lines;
 };
@@ -172,19 +171,12 @@ market_now(const struct feed_file *f)
 	return f->market_from_us + (int64_t)fmin(gone_us, GONE_MAX_US);
 }
 
-/* The pending record may be the one with which the paced part begins. */
+/* The market's time runs from the first record on. */
 static void
 begin_pace(struct feed_file *f)
 {
-	int64_t	 time_us = row_us(f);
-
-	if (!f->begun && f->history_us != 0)
-		f->flat_until_us = time_us + f->history_us;
-	f->begun = true;
-	if (time_us < f->flat_until_us)
-		return;
 	f->state = FILE_PACED;
-	f->market_from_us = time_us;
+	f->market_from_us = row_us(f);
 	f->wall_from_us = clock_mono_us();
 }
 
@@ -318,20 +310,15 @@ file_open(struct event_base *base, const struct feed_conf *common, const void *c
     size_t history, const struct feed_handler *handler, void *arg)
 {
 	struct feed_file	*f = xcalloc(1, sizeof(*f));
-	bool			 resumed = false;
 
+	(void)history;			/* a recording has none */
 	f->common = common;
 	f->conf = conf;
 	f->handler = *handler;
 	f->arg = arg;
-	f->flat_until_us = INT64_MIN;
 	f->symbols = xcalloc(common->symbols.count, sizeof(*f->symbols));
-	for (size_t i = 0; i < common->symbols.count; i++) {
+	for (size_t i = 0; i < common->symbols.count; i++)
 		f->symbols[i] = (struct file_symbol){ .resume_us = resume_us[i], .last_open_us = INT64_MIN, .next_id = 1 };
-		resumed = resumed || resume_us[i] != INT64_MIN;
-	}
-	if (!resumed)
-		f->history_us = (int64_t)history * timeframe_us((enum timeframe)common->timeframe);
 	if ((f->turn = evtimer_new(base, turn_cb, f)) == NULL)
 		fatalx("feed", "cannot make a timer");
 	f->lines.fd = -1;

@@ -274,6 +274,7 @@ sim_open(struct event_base *base, const struct feed_conf *common, const void *co
 		fatalx("feed", "cannot make a timer");
 	log_info("feed", "simulated market name=%s from=%s paced_from=%s pace=%g", common->name, clock_iso_ms(begin_us, from),
 	    c->pace > 0 ? clock_iso_ms(f->paced_from_us, paced) : "never", c->pace);
+	f->handler.live_from(start_us, arg);
 	arm(f, true);
 	return f;
 }

@@ -160,6 +160,15 @@ finish_if_done(struct service *s)
 }
 
 static void
+feed_live_from_cb(int64_t market_us, void *arg)
+{
+	struct source	*src = arg;
+
+	for (size_t i = 0; i < feed_common(src->feed)->symbols.count; i++)
+		stream_live_from(src->streams[i].stream, market_us);
+}
+
+static void
 feed_ended_cb(void *arg)
 {
 	struct source	*src = arg;
@@ -170,7 +179,7 @@ feed_ended_cb(void *arg)
 
 static const struct feed_handler feed_handler = {
 	.trade = feed_trade_cb, .candle = feed_candle_cb, .clock = feed_clock_cb, .turn_begin = feed_turn_begin_cb,
-	.turn_end = feed_turn_end_cb, .ended = feed_ended_cb,
+	.turn_end = feed_turn_end_cb, .live_from = feed_live_from_cb, .ended = feed_ended_cb,
 };
 
 /* Writer and session */
@@ -194,7 +203,7 @@ open_feed(struct service *s, struct source *src)
 
 	for (size_t i = 0; i < conf->symbols.count; i++) {
 		resume_us[i] = src->streams[i].resume_us;
-		wanted = stream_history_wanted(src->streams[i].stream);
+		wanted = stream_warmup(src->streams[i].stream);
 		if (wanted > history)
 			history = wanted;
 	}

@@ -19,7 +19,7 @@
 #include "watchdog/pulse.h"
 #include "watchdog/spawn.h"
 
-#define BLOCKED_SAID	3	/* tries; earlier ones are the last moments of a killed group */
+#define BLOCKED_SAID	8	/* tries, 0.1 s; earlier ones are the last moments of a killed group */
 
 struct process {
 	const struct process_conf *conf;

@@ -6,7 +6,7 @@
 
 #define CELL_MAX	48
 
-/* 0.4 s, 12 min 5 s, 2 h 13 min, 3 d 4 h: two units at most. */
+/* 3 ms, 4.2 s, 12 min 5 s, 2 h 13 min, 3 d 4 h: two units at most. */
 static char *
 duration_text(int64_t us, char buf[CELL_MAX])
 {
@@ -14,6 +14,8 @@ duration_text(int64_t us, char buf[CELL_MAX])
 
 	if (us < 0)
 		snprintf(buf, CELL_MAX, "-");
+	else if (s < 1)
+		snprintf(buf, CELL_MAX, "%lld ms", (long long)(us / 1000));
 	else if (s < 60)
 		snprintf(buf, CELL_MAX, "%lld.%d s", s, (int)(us / 100000 % 10));
 	else if (s < 3600)

@@ -27,7 +27,7 @@
 #define SUP_SECOND_LOOK_MS	500
 #define SUP_BACKOFF_BASE_MS	100
 #define SUP_BACKOFF_MAX_MS	30000
-#define SUP_BLOCKED_BASE_MS	10	/* the lock of a group that is just being killed is free in no time */
+#define SUP_BLOCKED_BASE_MS	1	/* the lock of a group that is just being killed is free in no time */
 #define SUP_BLOCKED_MAX_MS	1000
 #define SUP_LONG_GAP_MS		1000	/* own delays from here on begin the two looks anew */
 

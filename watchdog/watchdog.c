@@ -129,15 +129,25 @@ check_cb(evutil_socket_t fd, short what, void *arg)
 
 /* Changes: once a loop turn, after all of its events, however many there were */
 
+/* Once all first starts are decided: the last word on the terminal. */
 static void
 announce_start(struct watchdog *w)
 {
-	size_t	 up = 0;
+	const struct process_report	*r;
+	const struct ending		*e;
+	char				 text[ENDING_TEXT_MAX];
+	size_t				 up = 0;
 
-	for (size_t i = 0; i < w->conf->count; i++) {
+	for (size_t i = 0; i < w->conf->count; i++)
 		if (!process_is_settled(w->processes[i]))
 			return;
-		up += strcmp(w->reports[i].state, "up") == 0;
+	for (size_t i = 0; i < w->conf->count; i++) {
+		r = &w->reports[i];
+		e = endings_get(r->endings, 0);
+		if (e == NULL)
+			up++;
+		else
+			dprintf(w->terminal_fd, "tocsin-watchdog: process %s: %s: trying again\n", r->name, ending_text(e, text));
 	}
 	dprintf(w->terminal_fd, "tocsin-watchdog: running, %zu of %zu processes up; see %s/watchdog.log\n", up, w->conf->count,
 	    w->conf->suite.log_dir);
@@ -279,6 +289,7 @@ reload(struct watchdog *w)
 	reread_config(w);
 	for (size_t i = 0; i < w->conf->count; i++)
 		process_reload(w->processes[i]);
+	process_changed_cb(w);
 }
 
 static void

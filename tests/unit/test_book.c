@@ -370,21 +370,20 @@ static void
 what_was_read_back_counts_like_what_was_seen(void **state)
 {
 	struct book	 seen, read;
-	struct signal	 s[2];
+	struct signal	 first, second, open = signal_of(SIDE_SHORT);
 
 	(void)state;
 	book_init(&seen, &rules);
 	book_init(&read, &rules);
 	lose(&seen, 0);
-	s[0] = seen.signal;
+	first = seen.signal;
 	lose(&seen, 30);
-	s[1] = seen.signal;
-	book_restore(&read, &s[0]);
-	book_restore(&read, &s[1]);
+	second = seen.signal;
+	book_restore(&read, &first);
+	book_restore(&read, &second);
 	for (int minute = 30; minute < 200; minute++)
 		assert_int_equal(may_open(&read, minute), may_open(&seen, minute));
-	s[0] = signal_of(SIDE_SHORT);
-	book_restore(&read, &s[0]);
+	book_restore(&read, &open);
 	assert_true(read.active && read.signal.side == SIDE_SHORT);
 	book_release(&seen);
 	book_release(&read);

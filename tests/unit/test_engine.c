@@ -18,12 +18,6 @@ static const char	 defaults[] =
     "[strategy rsi_reversion]\ntype = rsi_reversion\ntimeframe = 1m\n"
     "[strategy donchian_breakout]\ntype = donchian_breakout\ntimeframe = 5m\n";
 
-struct span {
-	const struct candle	*candles;
-	size_t			 count;
-	enum timeframe		 base;
-};
-
 static void
 feed(struct stream *s, struct record *r, const struct span *in, size_t from, size_t to)
 {
@@ -112,94 +106,6 @@ check_splits(const char *text, const struct span *in, size_t step)
 	}
 	print_message("    %zu splits, %zu of them with a part of the history\n", (in->count - 2) / step + 1, beyond);
 	record_release(&whole);
-}
-
-/* An independent judge: from the raw candles and the rules as SIGNALS.md has them. */
-static void
-check_outcome(const struct signal *s, const struct span *in)
-{
-	double	 sign = s->side == SIDE_LONG ? 1 : -1, entry = decimal_double(s->entry), stop = decimal_double(s->initial_stop);
-	double	 open, best, worst, exit_price = 0;
-	int64_t	 end_us;
-	int	 hit = 0;
-	bool	 closed = false;
-
-	for (size_t i = 0; i < in->count && !closed; i++) {
-		const struct candle	*c = &in->candles[i];
-
-		end_us = c->open_us + timeframe_us(in->base);
-		if (c->open_us < s->candle_close_us)
-			continue;
-		/* Filled candles are not among the raw ones: an expiry in a hole shows at the candle after it. */
-		if (c->open_us >= s->expires_us || end_us > s->closed_us)
-			break;
-		open = sign * decimal_double(c->open);
-		best = sign * decimal_double(s->side == SIDE_LONG ? c->high : c->low);
-		worst = sign * decimal_double(s->side == SIDE_LONG ? c->low : c->high);
-		if (worst <= sign * stop) {
-			exit_price = open < sign * stop ? sign * open : stop;
-			assert_int_equal(s->status, STATUS_STOPPED);
-			closed = true;
-		} else {
-			while (hit < s->target_count && best >= sign * decimal_double(s->targets[hit]))
-				hit++;
-			stop = hit > 0 ? entry : stop;
-			if (hit == s->target_count) {
-				exit_price = decimal_double(s->targets[hit - 1]);
-				assert_int_equal(s->status, STATUS_TARGET_HIT);
-				closed = true;
-			}
-		}
-		if (closed)
-			assert_int_equal(s->closed_us, end_us);
-	}
-	if (!closed) {
-		assert_true(s->status == STATUS_CANCELLED || (s->status == STATUS_EXPIRED && s->closed_us >= s->expires_us));
-		return;
-	}
-	assert_int_equal(s->targets_hit, hit);
-	assert_true(decimal_double(s->exit_price) == exit_price);
-}
-
-static const struct signal *
-last_of(const struct record *r, size_t before, const char *strategy)
-{
-	while (before-- > 0)
-		if (r->list[before].signal != NULL && strcmp(r->list[before].signal->strategy, strategy) == 0)
-			return r->list[before].signal;
-	return NULL;
-}
-
-/* Every demand of the tables, on all that happened; and that enough of each kind did. */
-static void
-check_life(const struct record *r, const struct span *in, size_t opened_min)
-{
-	size_t			 opened = 0, statuses[STATUS_CANCELLED + 1] = { 0 };
-	const struct signal	*s, *old;
-
-	for (size_t i = 0; i < r->count; i++) {
-		if ((s = r->list[i].signal) == NULL)
-			continue;
-		check_signal(s);
-		old = last_of(r, i, s->strategy);
-		if (r->list[i].kind == ON_OPENED) {
-			opened++;
-			assert_true(s->status == STATUS_ACTIVE && (old == NULL || old->status != STATUS_ACTIVE));
-			/* The old one was reversed at once, or rests. */
-			assert_true(old == NULL || old->exit_reason == EXIT_REVERSED || old->closed_us < s->candle_close_us ||
-			    strcmp(s->strategy, "break_fast") == 0);
-		} else {
-			assert_non_null(old);
-			check_update(old, s);
-		}
-		if (s->status != STATUS_ACTIVE) {
-			statuses[s->status]++;
-			check_outcome(s, in);
-		}
-	}
-	print_message("    %zu opened: %zu at target, %zu stopped, %zu expired, %zu reversed\n", opened, statuses[STATUS_TARGET_HIT],
-	    statuses[STATUS_STOPPED], statuses[STATUS_EXPIRED], statuses[STATUS_CANCELLED]);
-	assert_true(opened >= opened_min);
 }
 
 /* The promises */
@@ -466,6 +372,36 @@ history_covers_the_memory_of_the_slowest(void **state)
 	engine_free(e);
 }
 
+static void
+history_is_stored_and_judged_but_gives_no_signals(void **state)
+{
+	struct record	 whole = { 0 }, late = { 0 };
+	struct engine	*e = engine_of(quick, MODE_LIVE, FILL_MAX, &late);
+	struct stream	*s = engine_stream(e, "test", "BTC/USDT", synthetic.base);
+	int64_t		 live_us = synthetic.candles[synthetic.count / 2].open_us;
+	size_t		 told[2] = { 0 }, opened = 0;
+
+	(void)state;
+	assert_int_equal(stream_warmup(s), 15 * 61);
+	stream_live_from(s, live_us);
+	feed(s, &late, &synthetic, 0, synthetic.count);
+	engine_free(e);
+	run_whole(quick, &synthetic, synthetic.count, &whole);
+	for (size_t i = 0; i < whole.count; i++)
+		told[0] += whole.list[i].kind == ON_CANDLE || whole.list[i].kind == ON_JUDGED;
+	for (size_t i = 0; i < late.count; i++) {
+		told[1] += late.list[i].kind == ON_CANDLE || late.list[i].kind == ON_JUDGED;
+		if (late.list[i].kind != ON_OPENED)
+			continue;
+		opened++;
+		assert_true(late.list[i].signal->candle_close_us > live_us);
+	}
+	assert_int_equal(told[0], told[1]);
+	assert_true(opened > 10);
+	record_release(&whole);
+	record_release(&late);
+}
+
 /* Real data */
 
 /* Rows "time,open,high,low,close,…"; the time becomes steps of the timeframe, holes of the file being kept. */
@@ -551,6 +487,7 @@ main(void)
 		cmocka_unit_test(a_higher_candle_that_a_hole_delays_is_judged_before_the_prices_after_it),
 		cmocka_unit_test(status_is_json_and_bounded),
 		cmocka_unit_test(history_covers_the_memory_of_the_slowest),
+		cmocka_unit_test(history_is_stored_and_judged_but_gives_no_signals),
 		cmocka_unit_test(a_real_minute_market_keeps_all_promises),
 		cmocka_unit_test(a_real_hourly_market_keeps_all_promises),
 	};

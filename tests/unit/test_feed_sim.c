@@ -37,7 +37,7 @@ struct recorder {
 	int			 ended, count;
 	int64_t			 start_us;	/* monotonic */
 	struct record		 r[RECORDS_MAX];
-	int64_t			 clock_us;
+	int64_t			 clock_us, live_from_us;
 	int			 clocks;
 	int64_t			 stop_clock_us;	/* leave the loop when the clock is there; 0: never */
 	int			 pause_every;	/* pause after so many, and resume by a timer */
@@ -97,6 +97,13 @@ turn_end_cb(void *arg)
 }
 
 static void
+live_from_cb(int64_t market_us, void *arg)
+{
+	(void)arg;
+	rec.live_from_us = market_us;
+}
+
+static void
 ended_cb(void *arg)
 {
 	(void)arg;
@@ -113,7 +120,7 @@ resume_cb(evutil_socket_t fd, short what, void *arg)
 
 static const struct feed_handler handler = {
 	.trade = trade_cb, .candle = candle_cb, .clock = clock_cb, .turn_begin = turn_begin_cb, .turn_end = turn_end_cb,
-	.ended = ended_cb,
+	.live_from = live_from_cb, .ended = ended_cb,
 };
 
 static struct feed **
@@ -262,6 +269,9 @@ history_does_not_change_the_market(void **state)
 	run(TWO_HOURS, NULL, 60, 0, 0);
 	memcpy(&other, &rec, sizeof(rec));
 	run(TWO_HOURS, NULL, 0, 0, 0);
+	/* Signals may begin where the history ends, asked for or not. */
+	assert_int_equal(other.live_from_us, T0);
+	assert_int_equal(rec.live_from_us, T0);
 	skip = other.count - rec.count;
 	assert_int_equal(skip, 3 * 60 * 30);
 	for (int i = 0; i < rec.count; i++)

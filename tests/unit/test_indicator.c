@@ -99,7 +99,7 @@ rma_smooths_by_one_nth(void **state)
 
 	(void)state;
 	rma_init(&r, 4);
-	for (double x = 4; x <= 16; x += 4) {
+	for (int x = 4; x <= 16; x += 4) {
 		assert_false(r.ready);
 		rma_update(&r, x);
 	}

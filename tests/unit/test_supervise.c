@@ -484,7 +484,7 @@ static void
 held_lock_is_tried_again_and_is_no_failure(void **state)
 {
 	struct bench	 b = stopped();
-	int64_t		 waited_ms[] = { 10, 20, 40, 80, 160, 320, 640, 1000, 1000 };
+	int64_t		 waited_ms[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000 };
 
 	(void)state;
 	feed(&b, SUP_ON_START);
