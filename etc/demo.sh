@@ -132,7 +132,7 @@ else
 	mode=live feed_name=sim timeframe=1m
 	feed="type = sim
 symbols = BTC/USDT, ETH/USDT, SOL/USDT, XRP/USDT
-pace = 120"
+pace = 240"
 fi
 
 write_conf() {

@@ -48,7 +48,9 @@ struct history {
 	void			*arg;
 	struct event		*retry_timer;
 	TAILQ_HEAD(, history_ask) queue;
-	bool			 busy;		/* a question is under way */
+	bool			 busy;		/* a question is under way: */
+	bool			 asked_snapshot;
+	int64_t			 asked_seq;	/* of a page */
 	size_t			 batches;	/* alive */
 };
 
@@ -166,13 +168,9 @@ static void
 answer_cb(const struct pg_result *res, void *arg)
 {
 	struct history		*h = arg;
-	struct history_ask	*first = NULL, *a;
 	struct history_answer	 answer = { .verdict = CURSOR_GOOD };
 	const char		*epoch = h->epoch(h->arg);
 
-	TAILQ_FOREACH(a, &h->queue, entry)
-		if (a->under_way && first == NULL)
-			first = a;
 	if (!pg_ok(res) || epoch == NULL || pg_text(res, 0, 0) == NULL || strcmp(pg_text(res, 0, 0), epoch) != 0) {
 		h->busy = false;
 		ask_again(h);
@@ -185,14 +183,14 @@ answer_cb(const struct pg_result *res, void *arg)
 		return;
 	}
 	h->stats->history_pages++;
-	if (first->is_snapshot)
+	if (h->asked_snapshot)
 		answer.last_seq = pg_int(res, 0, 2);
 	else {
-		answer.verdict = cursor_judge(first->seq, pg_int(res, 0, 1), pg_int(res, 0, 2));
+		answer.verdict = cursor_judge(h->asked_seq, pg_int(res, 0, 1), pg_int(res, 0, 2));
 		answer.last_seq = pg_int(res, pg_rows(res) - 1, 4);
 	}
 	if (answer.verdict == CURSOR_GOOD)
-		answer.batch = batch_of(h, res, first->is_snapshot);
+		answer.batch = batch_of(h, res, h->asked_snapshot);
 	answer_all(h, &answer);
 	h->busy = false;	/* not before: a question that a callback adds must not mix with these */
 	batch_unref(answer.batch);
@@ -220,6 +218,8 @@ ask_next(struct history *h)
 		first->under_way = sent == 0;
 	}
 	h->busy = sent == 0;
+	h->asked_snapshot = first->is_snapshot;
+	h->asked_seq = first->seq;
 }
 
 static void
@@ -282,12 +282,14 @@ history_new(struct event_base *base, struct pg *pg, struct stats *stats, const c
 void
 history_free(struct history *h)
 {
-	struct history_ask	*a;
+	struct history_ask	*a, *next;
 
 	if (h == NULL)
 		return;
-	while ((a = TAILQ_FIRST(&h->queue)) != NULL)
-		drop_ask(a);
+	for (a = TAILQ_FIRST(&h->queue); a != NULL; a = next) {
+		next = TAILQ_NEXT(a, entry);
+		free(a);
+	}
 	event_free(h->retry_timer);
 	free(h);
 }

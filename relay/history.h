@@ -39,7 +39,7 @@ typedef void (*history_cb)(const struct history_answer *a, void *arg);
  */
 struct history	*history_new(struct event_base *base, struct pg *pg, struct stats *stats,
 		    const char *(*epoch)(void *arg), void *arg);
-void		 history_free(struct history *h);	/* no question may be left; NULL is fine */
+void		 history_free(struct history *h);	/* no callbacks any more; NULL is fine */
 void		 history_up(struct history *h);
 
 /*

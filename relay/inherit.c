@@ -66,7 +66,7 @@ check_address(const struct sockaddr *sa, socklen_t len)
 static int
 check_inherited(int fd)
 {
-	struct sockaddr_storage	 sa;
+	struct sockaddr_storage	 sa = { 0 };
 	socklen_t		 len = sizeof(sa), size = sizeof(int);
 	int			 listens = 0;
 
@@ -100,7 +100,7 @@ inherited_count(void)
 static int
 open_socket(const char *word, int *fd)
 {
-	struct sockaddr_storage	 sa;
+	struct sockaddr_storage	 sa = { 0 };
 	int			 len = sizeof(sa), one = 1, code;
 	const char		*address = word + strcspn(word, "=") + 1;
 

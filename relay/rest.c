@@ -238,11 +238,13 @@ rest_new(struct pg *pg)
 void
 rest_free(struct rest *r)
 {
-	struct question	*q;
+	struct question	*q, *next;
 
 	if (r == NULL)
 		return;
-	while ((q = TAILQ_FIRST(&r->questions)) != NULL)
+	for (q = TAILQ_FIRST(&r->questions); q != NULL; q = next) {
+		next = TAILQ_NEXT(q, entry);
 		drop_question(q);
+	}
 	free(r);
 }

@@ -25,6 +25,7 @@ struct wire {
 	struct evhttp_connection	*evcon;
 	struct bufferevent		*bev;
 	int				 fd;	/* bev's */
+	bool				 blocked;	/* bev holds something; asked for at every send, so kept here */
 	const struct wire_handler	*handler;
 	void				*arg;
 	char				 peer[64];
@@ -45,6 +46,7 @@ write_cb(struct bufferevent *bev, void *arg)
 	struct wire	*w = arg;
 
 	(void)bev;
+	w->blocked = false;
 	w->handler->drained(w->arg);
 }
 
@@ -140,6 +142,7 @@ wire_keep(struct wire *w, const void *data, size_t len, void (*release)(void *ar
 	struct release	*r = xcalloc(1, sizeof(*r));
 
 	*r = (struct release){ release, arg };
+	w->blocked = true;
 	if (evbuffer_add_reference(bufferevent_get_output(w->bev), data, len, release_cb, r) == -1)
 		fatalx("wire", "out of memory");
 }
@@ -150,9 +153,12 @@ wire_write(struct wire *w, const void *data, size_t len)
 	struct iovec	 piece = { .iov_base = (void *)data, .iov_len = len };
 	ssize_t		 n = 0;
 
-	if (!wire_is_blocked(w) && (n = wire_send(w, &piece, 1)) == -1)
+	if (!w->blocked && (n = wire_send(w, &piece, 1)) == -1)
 		return -1;
-	if ((size_t)n < len && bufferevent_write(w->bev, (const char *)data + n, len - (size_t)n) == -1)
+	if ((size_t)n == len)
+		return 0;
+	w->blocked = true;
+	if (bufferevent_write(w->bev, (const char *)data + n, len - (size_t)n) == -1)
 		fatalx("wire", "out of memory");
 	return 0;
 }
@@ -160,7 +166,7 @@ wire_write(struct wire *w, const void *data, size_t len)
 bool
 wire_is_blocked(const struct wire *w)
 {
-	return wire_kept_bytes(w) > 0;
+	return w->blocked;
 }
 
 size_t

@@ -126,11 +126,11 @@ show_status(const char *conf_path, char **words)
 	return code;
 }
 
-/* Next to this program, as in the build, or as installed: bin here, sbin there. */
+/* Next to this program, as in the build, or as installed: bin here, lib/tocsin there. */
 static int
 run_generator(const char *conf_path, char **words)
 {
-	static const char *const places[] = { "/tocsin-generator", "/../sbin/tocsin-generator" };
+	static const char *const places[] = { "/tocsin-generator", "/../lib/tocsin/tocsin-generator" };
 	char			 self[PATH_MAX], program[PATH_MAX + 64];
 	const char *const	 words_of_it[] = { "tocsin-generator", "-c", conf_path, "migrate", NULL };
 	char *const		*argv = (char *const *)(uintptr_t)words_of_it;	/* exec changes none of them */
@@ -151,7 +151,7 @@ run_generator(const char *conf_path, char **words)
 		}
 	}
 	execvp(argv[0], argv);
-	fprintf(stderr, "tocsin: tocsin-generator is neither beside this program, nor in ../sbin, nor in PATH: %s\n", strerror(errno));
+	fprintf(stderr, "tocsin: tocsin-generator is neither beside this program, nor in ../lib/tocsin, nor in PATH: %s\n", strerror(errno));
 	return EXIT_TEMPORARY;
 }
 

@@ -113,7 +113,7 @@ check_suite(struct conf *c, const struct suite_conf *suite)
 }
 
 static void
-load_processes(struct conf *c, struct watchdog_conf *w)
+load_processes(struct conf *c, struct watchdog_conf *w, bool readable)
 {
 	const struct conf_section	*s = NULL;
 	struct process_conf		*p;
@@ -125,7 +125,7 @@ load_processes(struct conf *c, struct watchdog_conf *w)
 		conf_fill(c, s, process_keys, p);
 		check_process(c, s, &w->suite, p);
 	}
-	if (w->count == 0)
+	if (w->count == 0 && readable)
 		conf_error(c, NULL, NULL, "no [process NAME] section: there is nothing to watch");
 }
 
@@ -140,7 +140,7 @@ config_load(const char *path, FILE *errors)
 	conf_fill(c, conf_section(c, "tocsin", NULL), suite_keys, &w->suite);
 	conf_fill(c, conf_section(c, "watchdog", NULL), watchdog_keys, w);
 	check_suite(c, &w->suite);
-	load_processes(c, w);
+	load_processes(c, w, access(path, R_OK) == 0);	/* else that is the one error to report */
 	suite_ignore_others(c, own);
 	count = conf_finish(c, errors);
 	conf_free(c);

@@ -37,6 +37,7 @@ prepare_process(void)
 	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
 	sigset_t		 none;
 
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);	/* what a starter left open is not ours to hold for months */
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
 		(void)sigaction(harmless[i], &ignore, NULL);
 	sigemptyset(&none);

@@ -16,7 +16,7 @@ struct event_base;
 struct process;
 
 struct process_handler {
-	/* Something that status.json shows has changed.  May come many times a turn. */
+	/* Something that status.json shows has changed.  May come many times in a row. */
 	void	(*changed)(void *arg);
 	/* Its deadline has come: look for own gaps, then call process_look(). */
 	void	(*due)(struct process *p, void *arg);

@@ -15,6 +15,7 @@
 #include "watchdog/process.h"
 #include "watchdog/status.h"
 
+#define CHANGE_DELAY_US	10000
 #define GAP_MIN_US	100000	/* lateness below this is ordinary scheduling */
 
 static const int handled_signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
@@ -127,7 +128,7 @@ check_cb(evutil_socket_t fd, short what, void *arg)
 	schedule_check(w);
 }
 
-/* Changes: once a loop turn, after all of its events, however many there were */
+/* Changes: seen to once for all that come together */
 
 /* Once all first starts are decided: the last word on the terminal. */
 static void
@@ -181,12 +182,20 @@ changed_cb(evutil_socket_t fd, short what, void *arg)
 		announce_start(w);
 }
 
+/*
+ * Files can wait for a moment: a process just forked needs the machine more, and
+ * its "starting" and "up" make one write.  The next stop cannot.
+ */
 static void
 process_changed_cb(void *arg)
 {
-	struct watchdog	*w = arg;
+	static const struct timeval	 moment = { 0, CHANGE_DELAY_US };
+	struct watchdog			*w = arg;
 
-	event_active(&w->changed, EV_TIMEOUT, 0);
+	if (w->stopping)
+		event_active(&w->changed, EV_TIMEOUT, 0);
+	else if (!event_pending(&w->changed, EV_TIMEOUT, NULL))
+		(void)event_add(&w->changed, &moment);	/* failing that, the next check writes them */
 }
 
 /* Signals */

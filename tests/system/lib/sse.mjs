@@ -18,7 +18,9 @@ export class EventStream {
   connect() {
     const headers = { accept: 'text/event-stream' };
     if (this.lastId) headers['last-event-id'] = this.lastId;
-    const request = http.get({ host: '127.0.0.1', port: this.site.port, path: this.path, headers, agent: false }, (response) => {
+    let answered = false;
+    this.request = http.get({ host: '127.0.0.1', port: this.site.port, path: this.path, headers, agent: false }, (response) => {
+      answered = true;
       this.response = response;
       this.statusCode = response.statusCode;
       this.headers = response.headers;
@@ -34,11 +36,10 @@ export class EventStream {
       response.on('close', () => this.retry());
       response.on('error', () => {});
     });
-    request.on('error', (error) => {
+    this.request.on('error', (error) => {
       if (error.code === 'ECONNREFUSED') this.refused++;
-      if (!this.response || this.request !== request || this.response.req !== request) this.retry();
+      if (!answered) this.retry(); // else the response closes
     });
-    this.request = request;
   }
 
   retry() {
