@@ -205,7 +205,7 @@ rebase(struct listener *l, const char *epoch, int64_t floor_seq, const char *rea
 	snprintf(l->epoch, sizeof(l->epoch), "%s", epoch);
 	l->follow = (struct follow){ .cursor = floor_seq };
 	l->filling = true;
-	l->caught_up = false;
+	l->begun = l->caught_up = false;
 	if (reason != NULL)
 		log_warnx("listener", "starting over on another log reason=%s epoch=%s floor=%" PRId64, reason, epoch, floor_seq);
 	l->handler.rebased(floor_seq, reason, l->arg);

@@ -46,7 +46,7 @@ void		 listener_free(struct listener *l);	/* NULL is fine */
 const char	*listener_epoch(const struct listener *l);
 int64_t		 listener_cursor(const struct listener *l);
 
-/* True once the log was caught up with for the first time. */
+/* True once the log at hand was caught up with; also while the database is away since. */
 bool		 listener_has_begun(const struct listener *l);
 
 /*

@@ -190,9 +190,9 @@ say_ending(const struct process *p, int64_t now_us)
 		log_info("process", "ended name=%s pid=%d cause=%s how=\"%s\" run_ms=%lld", name_of(p), (int)e->pid,
 		    e->cause, text, ms(e->run_us));
 	else
-		log_warnx("process", "died name=%s pid=%d cause=%s how=\"%s\" run_ms=%lld failures_in_a_row=%u "
-		    "next_start_in_ms=%lld", name_of(p), (int)e->pid, e->cause, text, ms(e->run_us), p->sup.failures,
-		    ms(p->sup.until_us - now_us));
+		log_warnx("process", "%s name=%s pid=%d cause=%s how=\"%s\" run_ms=%lld failures_in_a_row=%u "
+		    "next_start_in_ms=%lld", e->not_started.error != 0 ? "failed to start" : "died", name_of(p), (int)e->pid,
+		    e->cause, text, ms(e->run_us), p->sup.failures, ms(p->sup.until_us - now_us));
 }
 
 static void

@@ -7,7 +7,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 
-#define PIPE_CAPACITY	65536	/* what a child can have written between two looks */
+#define PIPE_CAPACITY	65536	/* see pipe(7) */
 
 void
 pulse_init(struct pulse *p, const char *name, beat_line_fn *heard, void *arg)
@@ -32,6 +32,19 @@ line_cb(enum beat_kind kind, const char *value, size_t len, void *arg)
 	}
 }
 
+static void
+limit_flood(struct pulse *p, bool flooded)
+{
+	if (p->fd == -1 || flooded == p->flooded)
+		return;
+	p->flooded = flooded;
+	if (flooded)
+		event_del(&p->event);
+	else
+		(void)event_add(&p->event, NULL);	/* failing that, the looks go on hearing it */
+	log_warnx("pulse", "%s name=%s", flooded ? "floods its heartbeat pipe, heard at checks only" : "floods its pipe no longer", p->name);
+}
+
 void
 pulse_read(struct pulse *p)
 {
@@ -40,7 +53,6 @@ pulse_read(struct pulse *p)
 	ssize_t		 n = 1;
 	unsigned	 refused = p->parser.refused;
 
-	/* Bounded: a child that writes without end must not keep us here. */
 	while (p->fd != -1 && total < PIPE_CAPACITY && (n = read(p->fd, data, sizeof(data))) > 0) {
 		beat_feed(&p->parser, data, (size_t)n, line_cb, p);
 		total += (size_t)n;
@@ -49,6 +61,8 @@ pulse_read(struct pulse *p)
 		event_del(&p->event);
 		fd_close(&p->fd);
 	}
+	/* A full pipe may hold a little less than its capacity: it is no news that it was so for once. */
+	limit_flood(p, total >= (p->flooded ? PIPE_CAPACITY / 2 : PIPE_CAPACITY));
 	if (refused == 0 && p->parser.refused > 0)
 		log_warnx("pulse", "what it wrote is no heartbeat, ignored name=%s", p->name);
 }
@@ -64,6 +78,7 @@ int
 pulse_open(struct pulse *p, struct event_base *base, int fd_take)
 {
 	p->fd = fd_take;
+	p->flooded = false;
 	p->beat_us = 0;
 	p->status_len = 0;
 	beat_clear(&p->parser);

@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@
 struct pulse {
 	int			 fd;		/* -1: closed */
 	struct event		 event;		/* embedded, so that a restart allocates nothing */
+	bool			 flooded;	/* read by pulse_read() only, until the pipe can be emptied */
 	struct beat_parser	 parser;
 	beat_line_fn		*heard;
 	void			*arg;
@@ -31,6 +33,10 @@ int	 pulse_open(struct pulse *p, struct event_base *base, int fd_take);
 /* The run is over.  The last STATUS stays to be read. */
 void	 pulse_close(struct pulse *p);
 
-/* Take what is in the pipe now. */
+/*
+ * Take what is in the pipe now, at most as much as a pipe holds.  A child that
+ * writes faster than that is heard at the watchdog's own looks only, and blocks
+ * in between, or it would cost a processor.
+ */
 void	 pulse_read(struct pulse *p);
 #endif

@@ -111,17 +111,17 @@ longest_line_fits(void **state)
 {
 	static char	 text[PIPE_BUF + 1];
 	struct heard	 h;
-	static const char head[] = "STATUS={\"a\":\"";
+	static const char head[] = "STATUS={\"a\":\"", tail[] = "x\"}\n";
 
 	(void)state;
 	/* PIPE_BUF bytes with the newline: the most that one write promises to keep together. */
 	memset(text, 'x', sizeof(text));
 	memcpy(text, head, sizeof(head) - 1);
-	memcpy(text + PIPE_BUF - 3, "\"}\n", 3);
+	memcpy(text + PIPE_BUF - 4, tail, sizeof(tail) - 1);
 	assert_int_equal(hear(text, PIPE_BUF, 100, &h), 0);
 	assert_int_equal(strncmp(h.text, "{\"a\":\"xxx", 9), 0);
 	/* One more is too long. */
-	memcpy(text + PIPE_BUF - 3, "x\"}\n", 4);
+	memcpy(text + PIPE_BUF - 3, tail, sizeof(tail) - 1);
 	assert_int_equal(hear(text, PIPE_BUF + 1, 100, &h), 1);
 	assert_string_equal(h.text, "");
 }
