@@ -1,7 +1,7 @@
 /*
  * floor: the least that any fan-out from PostgreSQL to SSE clients can do.
  *
- *	floor CONNINFO PORT
+ *	floor CONNINFO PORT [ignored]
  *
  * LISTENs on `signals`; frames each notification once and hands it to every client with one send(2).  No parsing, no
  * queue, no catching up, no second chance: what a real relay is measured against.
@@ -72,7 +72,7 @@ main(int argc, char **argv)
 	PGconn		*db;
 	PGnotify	*note;
 
-	if (argc != 3 || PQstatus(db = PQconnectdb(argv[1])) != CONNECTION_OK) {
+	if (argc < 3 || PQstatus(db = PQconnectdb(argv[1])) != CONNECTION_OK) {
 		fprintf(stderr, "usage: floor CONNINFO PORT\n");
 		return 1;
 	}

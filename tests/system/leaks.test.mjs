@@ -1,0 +1,94 @@
+// No byte and no descriptor is left when a program ends: each does its work under valgrind.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { Site, bin, command, fileFeed, program, until, writeCandles } from './lib/site.mjs';
+import { EventStream } from './lib/sse.mjs';
+
+// A sanitized program has its own leak check, and valgrind cannot run it.
+const skip = /asan/.test(bin) && 'LeakSanitizer watches this build';
+const valgrind = ['--leak-check=full', '--show-leak-kinds=all', '--errors-for-leak-kinds=all', '--track-fds=yes', '--error-exitcode=99', '-q', '--log-file='];
+const args = (log, ...words) => [...valgrind.map((v) => (v === '--log-file=' ? v + log : v)), ...words];
+
+// valgrind -q reports nothing but errors and open descriptors; what it was started with is not the program's to close.
+function clean(log) {
+  const text = fs.readFileSync(log, 'utf8');
+  const own = text.replace(/==\d+== (Open .*\n==\d+== +<inherited from parent>|FILE DESCRIPTORS: .*)\n/g, '').replace(/^==\d+==\s*$/gm, '');
+  assert.equal(own.trim(), '', text);
+}
+
+test('the generator replays, commits and ends clean', { skip }, async (t) => {
+  const site = await Site.create(t);
+  const file = `${site.dir}/candles.csv`;
+  writeCandles(file, { minutes: 1200 });
+  site.configure({ feed: fileFeed(file), generator: 'mode = replay\nat_end = exit' });
+  await site.migrate();
+  const { code, stderr } = await command('valgrind', args(`${site.dir}/vg`, program('tocsin-generator'), '-c', site.conf));
+  assert.equal(code, 0, stderr);
+  clean(`${site.dir}/vg`);
+  assert.ok(Number(await site.value('SELECT count(*) FROM signals')) > 5);
+});
+
+test('the generator stopped in the middle ends clean', { skip }, async (t) => {
+  const site = await Site.create(t);
+  site.configure();
+  await site.migrate();
+  const child = site.spawn('valgrind', args(`${site.dir}/vg`, program('tocsin-generator'), '-c', site.conf));
+  await until('candles are stored', async () => Number(await site.value('SELECT count(*) FROM candles')) > 100);
+  child.kill('SIGTERM');
+  assert.deepEqual(await child.ended, { code: 0, signal: null }, child.output());
+  clean(`${site.dir}/vg`);
+});
+
+test('the relay serves, resumes, loses its database and ends clean with clients on it', { skip }, async (t) => {
+  const site = await Site.create(t);
+  const file = `${site.dir}/candles.csv`;
+  writeCandles(file, { minutes: 1200 });
+  site.configure({ feed: fileFeed(file), generator: 'mode = replay\nat_end = exit' });
+  await site.migrate();
+  await command(program('tocsin-generator'), ['-c', site.conf]);
+  const child = site.spawn('valgrind', args(`${site.dir}/vg`, program('tocsin-relay'), '-c', site.conf, `listen=127.0.0.1:${site.port}`));
+  await until('it is ready', async () => (await site.get('/readyz').catch(() => ({}))).status === 200);
+  const streams = ['/v1/stream?after=0', '/v1/stream?symbol=AAA/BTC&side=long', '/v1/stream'].map((where) => new EventStream(site, where));
+  await until('history has come', () => streams[0].events.length > 10 && streams.every((s) => s.connects === 1));
+  for (const where of ['/', '/app.js', '/v1/signals', '/v1/status', '/nowhere', '/v1/stream?x=1']) await (await site.get(where)).arrayBuffer();
+  streams[1].close();
+  await site.postgres('kill');
+  await until('it is not ready', async () => (await site.get('/readyz')).status === 503);
+  await site.postgres('restart');
+  await until('it is ready again', async () => (await site.get('/readyz')).status === 200);
+  child.kill('SIGTERM');
+  assert.deepEqual(await child.ended, { code: 0, signal: null }, child.output());
+  clean(`${site.dir}/vg`);
+});
+
+test('the watchdog starts, loses and stops children and ends clean', { skip }, async (t) => {
+  const site = await Site.create(t, { database: false });
+  site.configure({ processes: `[process a]\ncommand = /bin/sleep 1000\nheartbeat_timeout = 0\nlisten = 127.0.0.1:${site.port}\n[process b]\ncommand = /bin/false\n` });
+  site.watchdog = site.spawn('valgrind', args(`${site.dir}/vg`, program('tocsin-watchdog'), '-c', site.conf));
+  await until('both were started', () => fs.existsSync(`${site.dir}/run/status.json`) && site.process('b').restarts > 0 && site.process('a').pid);
+  process.kill(site.process('a').pid, 'SIGKILL');
+  await until('the first is back', () => site.process('a').restarts > 0);
+  site.watchdog.kill('SIGHUP');
+  await until('it has reloaded', () => /reloaded/.test(site.log('watchdog')));
+  assert.deepEqual(await site.stop(), { code: 0, signal: null }, site.watchdog.output());
+  clean(`${site.dir}/vg`);
+});
+
+test('no descriptor is lost over restarts of the children', async (t) => {
+  const site = await Site.create(t, { database: false });
+  site.configure({ processes: `[process a]\ncommand = /bin/sleep 1000\nheartbeat_timeout = 0\nlisten = 127.0.0.1:${site.port}\n` });
+  await site.start({ ready: false });
+  const open = () => fs.readdirSync(`/proc/${site.watchdog.pid}/fd`).length;
+  const restarts = async (n) => until(`restart ${n}`, () => fs.existsSync(`${site.dir}/run/status.json`) && site.process('a').restarts === n && site.process('a').pid);
+  await restarts(0);
+  await until('it is up', () => site.process('a').state === 'up');
+  const before = open();
+  // The first failure is followed at once, the others with backoff.
+  for (let n = 1; n <= 3; n++) {
+    process.kill(site.process('a').pid, 'SIGKILL');
+    await restarts(n);
+    await until('it is up', () => site.process('a').state !== 'backoff');
+  }
+  await until('the count is the old one', () => open() === before);
+});
