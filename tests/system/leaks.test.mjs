@@ -7,7 +7,7 @@ import { EventStream } from './lib/sse.mjs';
 
 // A sanitized program has its own leak check, and valgrind cannot run it.
 const skip = /asan/.test(bin) && 'LeakSanitizer watches this build';
-const valgrind = ['--leak-check=full', '--show-leak-kinds=all', '--errors-for-leak-kinds=all', '--track-fds=yes', '--error-exitcode=99', '-q', '--log-file='];
+const valgrind = ['--leak-check=full', '--show-leak-kinds=all', '--errors-for-leak-kinds=all', '--track-fds=yes', '--child-silent-after-fork=yes', '--error-exitcode=99', '-q', '--log-file='];
 const args = (log, ...words) => [...valgrind.map((v) => (v === '--log-file=' ? v + log : v)), ...words];
 
 // valgrind -q reports nothing but errors and open descriptors; what it was started with is not the program's to close.

@@ -119,10 +119,13 @@ ${relay}
     return this.watchdog;
   }
 
+  // The relay answers and the status of this watchdog, not of one before it, says that all are up.
   ready() {
-    return until('the relay is ready', async () => {
+    return until('all is ready', async () => {
       if (this.watchdog.exitCode !== null) throw new Error(`the watchdog ended: ${this.watchdog.output()}`);
-      return (await this.get('/readyz').catch(() => ({}))).status === 200;
+      if ((await this.get('/readyz').catch(() => ({}))).status !== 200) return false;
+      const status = fs.existsSync(`${this.dir}/run/status.json`) && this.status();
+      return status && status.pid === this.watchdog.pid && status.processes.every((p) => p.state === 'up');
     });
   }
 
