@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/fd.h"
@@ -26,29 +25,27 @@ beat(struct heartbeat *h, const char *first_line)
 {
 	char		 lines[PIPE_BUF];
 	struct jsonw	 w;
-	size_t		 len;
-	ssize_t		 n;
+	size_t		 len, body;
 
 	if (h->fd == -1)
 		return;
-	len = (size_t)snprintf(lines, sizeof(lines), "%sWATCHDOG=1\n", first_line);
+	len = (size_t)snprintf(lines, sizeof(lines), "%sWATCHDOG=1\nSTATUS=", first_line);
+	body = len - 7;			/* without STATUS= */
 	if (h->handler.status != NULL) {
-		memcpy(lines + len, "STATUS=", 7);
-		jsonw_init_fixed(&w, lines + len + 7, sizeof(lines) - len - 8);
+		jsonw_init_fixed(&w, lines + len, sizeof(lines) - len - 1);
 		jsonw_object(&w, NULL);
 		h->handler.status(&w, h->arg);
 		jsonw_end_object(&w);
 		if (w.failed)
 			log_warnx("heartbeat", "status too long, left out limit_bytes=%d", PIPE_BUF);
 		else {
-			len += 7 + w.len;
-			lines[len++] = '\n';
+			lines[len + w.len] = '\n';
+			body = len + w.len + 1;
 		}
 	}
 	/* A full pipe means the watchdog is behind; this beat is one of many. */
-	if ((n = write(h->fd, lines, len)) == -1 && errno != EAGAIN && errno != EPIPE)
+	if (write(h->fd, lines, body) == -1 && errno != EAGAIN && errno != EPIPE)
 		log_warn("heartbeat", "write");
-	(void)n;
 }
 
 static void

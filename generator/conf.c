@@ -23,6 +23,25 @@ static const struct conf_key generator_keys[] = {
 	{ .name = NULL }
 };
 
+/* A strategy finer than its feed would wait for ever, in silence. */
+static void
+check_timeframes(const struct generator_conf *c, struct conf *file)
+{
+	const struct feed_conf	*feed;
+	const char		*name;
+
+	for (struct feed **f = c->feeds; *f != NULL; f++) {
+		feed = feed_common(*f);
+		for (size_t i = 0; i < feed->symbols.count; i++)
+			if ((name = engine_misfit(c->engine, feed->symbols.items[i], (enum timeframe)feed->timeframe)) != NULL) {
+				conf_error(file, conf_section(file, "strategy", name), "timeframe",
+				    "is no multiple of the candles of [feed %s], %s: name only symbols that fit, or another timeframe",
+				    feed->name, timeframe_names[feed->timeframe]);
+				break;
+			}
+	}
+}
+
 int
 generator_conf_load(struct generator_conf *c, const char *path, const struct engine_handler *handler, void *arg)
 {
@@ -46,6 +65,7 @@ generator_conf_load(struct generator_conf *c, const char *path, const struct eng
 		conf_error(file, NULL, NULL, "no [feed NAME]: the generator has nothing to read");
 	if (engine_strategy_count(c->engine) == 0)
 		conf_error(file, NULL, NULL, "no [strategy NAME]: the generator has nothing to judge by");
+	check_timeframes(c, file);
 	suite_ignore_others(file, own);
 	errors = conf_finish(file, stderr);
 	conf_free(file);

@@ -188,6 +188,23 @@ engine_stream(struct engine *e, const char *exchange, const char *symbol, enum t
 	return s;
 }
 
+void
+stream_set_source(struct stream *s, enum candle_source source)
+{
+	builder_free(s->builder);
+	s->builder = builder_new(s->base, s->engine->conf.grace_us, source);
+}
+
+const char *
+engine_misfit(const struct engine *e, const char *symbol, enum timeframe base)
+{
+	for (size_t i = 0; i < e->strategy_count; i++)
+		if (strategy_watches(e->strategies[i], symbol) &&
+		    timeframe_us(strategy_timeframe(e->strategies[i])) % timeframe_us(base) != 0)
+			return strategy_name(e->strategies[i]);
+	return NULL;
+}
+
 /* Base candles that make one of the timeframe. */
 static size_t
 ratio(const struct stream *s, enum timeframe tf)

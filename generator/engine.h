@@ -59,6 +59,15 @@ void		 engine_print_conf(const struct engine *e, void *out_file);
 /* Add a stream (before anything goes in).  Owned by the engine. */
 struct stream	*engine_stream(struct engine *e, const char *exchange, const char *symbol, enum timeframe base);
 
+/* Where its trades come from, for the candles built of them; SOURCE_TRADES unless said before the first. */
+void		 stream_set_source(struct stream *s, enum candle_source source);
+
+/*
+ * The name of a strategy that watches `symbol` but cannot: its timeframe is no
+ * multiple of `base`.  NULL when there is none.
+ */
+const char	*engine_misfit(const struct engine *e, const char *symbol, enum timeframe base);
+
 /*
  * Base candles that the stream's strategies need before they may fire, and how
  * many they want at a restart to be exactly, to the last bit, where they were.

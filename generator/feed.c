@@ -165,6 +165,12 @@ feed_common(const struct feed *f)
 	return &f->common;
 }
 
+enum candle_source
+feed_source(const struct feed *f)
+{
+	return f->type->source;
+}
+
 void
 feed_open(struct feed *f, struct event_base *base, const int64_t *resume_us, size_t history,
     const struct feed_handler *handler, void *arg)

@@ -46,6 +46,7 @@ struct feed;
 
 struct feed_type {
 	const char		*name;
+	enum candle_source	 source;	/* of candles built from its trades */
 	const struct conf_key	*keys;		/* further keys of this type */
 	size_t			 conf_size;	/* of the struct they fill */
 	/* Checks across keys; errors to conf_error().  May be NULL. */
@@ -71,6 +72,7 @@ struct feed	**feed_read_all(struct conf *file);
 void		 feed_free_all(struct feed **feeds);
 void		 feed_print_conf(const struct feed *f, void *out_file);
 const struct feed_conf *feed_common(const struct feed *f);
+enum candle_source feed_source(const struct feed *f);
 
 /* Begin to deliver.  See struct feed_type for the parameters. */
 void		 feed_open(struct feed *f, struct event_base *base, const int64_t *resume_us, size_t history,

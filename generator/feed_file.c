@@ -382,6 +382,6 @@ file_status(const void *state, struct jsonw *w)
 }
 
 const struct feed_type feed_file = {
-	.name = "file", .keys = file_keys, .conf_size = sizeof(struct feed_file_conf), .check = file_check,
+	.name = "file", .source = SOURCE_TRADES, .keys = file_keys, .conf_size = sizeof(struct feed_file_conf), .check = file_check,
 	.open = file_open, .close = file_close, .pause = file_pause, .resume = file_resume, .status = file_status,
 };

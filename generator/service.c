@@ -324,6 +324,7 @@ make_sources(struct service *s)
 {
 	const struct feed_conf	*conf;
 	struct loader_stream	*next;
+	struct stream		*stream;
 
 	for (struct feed **f = s->conf.feeds; *f != NULL; f++) {
 		s->source_count++;
@@ -334,12 +335,14 @@ make_sources(struct service *s)
 	for (size_t i = 0; i < s->source_count; i++) {
 		s->sources[i] = (struct source){ .service = s, .feed = s->conf.feeds[i], .streams = next };
 		conf = feed_common(s->conf.feeds[i]);
-		for (size_t k = 0; k < conf->symbols.count; k++, next++)
+		for (size_t k = 0; k < conf->symbols.count; k++, next++) {
+			stream = engine_stream(s->conf.engine, conf->exchange, conf->symbols.items[k], (enum timeframe)conf->timeframe);
+			stream_set_source(stream, feed_source(s->conf.feeds[i]));
 			*next = (struct loader_stream){
-				.stream = engine_stream(s->conf.engine, conf->exchange, conf->symbols.items[k], (enum timeframe)conf->timeframe),
-				.exchange = conf->exchange, .symbol = conf->symbols.items[k], .base = (enum timeframe)conf->timeframe,
-				.resume_us = INT64_MIN,
+				.stream = stream, .exchange = conf->exchange, .symbol = conf->symbols.items[k],
+				.base = (enum timeframe)conf->timeframe, .resume_us = INT64_MIN,
 			};
+		}
 	}
 }
 

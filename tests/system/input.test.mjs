@@ -53,6 +53,14 @@ test('an unknown key, a wrong unit and a bad value are all named at once, by the
   assert.match(all['tocsin-relay'].stderr, /keepalive: "15 parsecs" is not allowed/);
 });
 
+test('a strategy on a finer timeframe than its feed is refused: it would wait for ever', async (t) => {
+  const site = await Site.create(t, { database: false });
+  site.configure({ feed: simFeed({ extra: 'timeframe = 15m' }), strategies: '[strategy x]\ntype = ema_cross\ntimeframe = 5m\n' });
+  const { code, stderr } = await command(program('tocsin-generator'), ['-c', site.conf, '-n']);
+  assert.equal(code, 100);
+  assert.match(stderr, /:\d+: timeframe: is no multiple of the candles of \[feed sim\], 15m/);
+});
+
 test('a missing configuration, a missing recording and a missing command end with code 100', async (t) => {
   const site = await Site.create(t, { database: false });
   for (const name of programs) {

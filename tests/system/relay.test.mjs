@@ -223,5 +223,6 @@ test('the generator works: its status shows in the relay, live signals reach a s
   await until('a live signal', () => stream.events.some((e) => e.data.op === 'INSERT'), 60000);
   const { record } = stream.events.find((e) => e.data.op === 'INSERT').data;
   assert.match(record.params_hash, /^[0-9a-f]{16}$/);
+  assert.equal(await site.value("SELECT string_agg(DISTINCT source, ',') FROM candles"), 'sim');
   assert.ok(record.reason.length > 20 && Object.keys(record.indicators).length > 1);
 });
