@@ -3,6 +3,7 @@ VERSION	= 0.1.0
 B	?= build
 PREFIX	?= /usr/local
 DESTDIR	?=
+INSTALLED = $(DESTDIR)$(PREFIX)
 CFLAGS	?= -O2 -g
 HARDEN	?= -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 LDHARDEN ?= -pie -Wl,-z,relro,-z,now
@@ -107,13 +108,15 @@ tidy: $B/gen/migrations.c $B/gen/www.c
 		clang-tidy --quiet $$f -- -std=c11 $(INCLUDES) $(DEFS) 2>/dev/null || exit 1; done
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/tocsin
-	install -m 755 $B/bin/tocsin-watchdog $B/bin/tocsin-generator $B/bin/tocsin-relay $(DESTDIR)$(PREFIX)/sbin
-	install -m 755 $B/bin/tocsin $(DESTDIR)$(PREFIX)/bin
-	install -m 644 README.md docs/*.md etc/tocsin.conf $(DESTDIR)$(PREFIX)/share/doc/tocsin
+	install -d $(INSTALLED)/sbin $(INSTALLED)/bin $(INSTALLED)/lib/tocsin $(INSTALLED)/share/doc/tocsin
+	install -m 755 $B/bin/tocsin $(INSTALLED)/bin
+	install -m 755 $B/bin/tocsin-watchdog $(INSTALLED)/sbin
+	install -m 755 $B/bin/tocsin-generator $B/bin/tocsin-relay $(INSTALLED)/lib/tocsin
+	install -m 644 README.md docs/*.md $(INSTALLED)/share/doc/tocsin
+	sed 's|/usr/local/lib/tocsin|$(PREFIX)/lib/tocsin|' etc/tocsin.conf >$(INSTALLED)/share/doc/tocsin/tocsin.conf
 uninstall:
-	rm -f $(PROGS:%=$(DESTDIR)$(PREFIX)/sbin/%) $(DESTDIR)$(PREFIX)/bin/tocsin
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/tocsin
+	rm -f $(INSTALLED)/bin/tocsin $(INSTALLED)/sbin/tocsin-watchdog
+	rm -rf $(INSTALLED)/lib/tocsin $(INSTALLED)/share/doc/tocsin
 clean:
 	rm -rf build build-asan
 

@@ -11,19 +11,24 @@
 #include "common/suite.h"
 #include "generator/batch.h"
 
-/* The session lock that makes one generator the writer. */
-#define TAKE_LOCK	"SELECT pg_advisory_lock(hashtext('tocsin.generator'))"
+/*
+ * The session lock that makes one generator the writer.  The first attempt
+ * waits in the server's queue: after a crash our own old session may need a
+ * moment to end.  A standby then asks once a second, which leaves no errors in
+ * the server's log.
+ */
+#define WAIT_FOR_LOCK	"SELECT true FROM pg_advisory_lock(hashtext('tocsin.generator'))"
+#define ASK_FOR_LOCK	"SELECT pg_try_advisory_lock(hashtext('tocsin.generator'))"
 #define LOCK_TIMEOUT	"55P03"
+#define ASK_AGAIN_S	1
 
 struct session {
-	struct event_base	*base;
+	struct event		*ask_again;
 	struct pg		*pg;
 	struct session_handler	 handler;
 	void			*arg;
 	bool			 up, was_up, standby;
 };
-
-static void	 take_lock(struct session *s);
 
 static void
 prepared_cb(const struct pg_result *res, void *arg)
@@ -39,19 +44,27 @@ prepared_cb(const struct pg_result *res, void *arg)
 }
 
 static void
+stand_by(struct session *s)
+{
+	static const struct timeval	 pause = { .tv_sec = ASK_AGAIN_S };
+
+	if (s->was_up)
+		fatalx("session", "another generator has become the writer: starting over as its standby");
+	if (!s->standby)
+		log_info("session", "another generator writes to this database: standing by");
+	s->standby = true;
+	event_add(s->ask_again, &pause);
+}
+
+static void
 locked_cb(const struct pg_result *res, void *arg)
 {
 	struct session	*s = arg;
 
 	if (pg_lost(res))
 		return;
-	if (strcmp(pg_sqlstate(res), LOCK_TIMEOUT) == 0) {
-		if (s->was_up)
-			fatalx("session", "another generator has become the writer: starting over as its standby");
-		if (!s->standby)
-			log_info("session", "another generator writes to this database: standing by");
-		s->standby = true;
-		take_lock(s);
+	if (strcmp(pg_sqlstate(res), LOCK_TIMEOUT) == 0 || (pg_ok(res) && strcmp(pg_text(res, 0, 0), "t") != 0)) {
+		stand_by(s);
 		return;
 	}
 	if (!pg_ok(res)) {
@@ -67,13 +80,13 @@ locked_cb(const struct pg_result *res, void *arg)
 	pg_sync(s->pg, prepared_cb, s);
 }
 
-/* Waits in the server for two seconds at a time, so a lock that becomes free is ours at once. */
 static void
-take_lock(struct session *s)
+ask_again_cb(evutil_socket_t fd, short what, void *arg)
 {
-	if (pg_send(s->pg, "SET lock_timeout = '2s'", 0, NULL, NULL, NULL) == 0 &&
-	    pg_send(s->pg, TAKE_LOCK, 0, NULL, NULL, NULL) == 0)
-		pg_sync(s->pg, locked_cb, s);
+	struct session	*s = arg;
+
+	(void)fd, (void)what;
+	pg_query(s->pg, ASK_FOR_LOCK, 0, NULL, locked_cb, s);
 }
 
 static void
@@ -90,7 +103,9 @@ schema_cb(const struct pg_result *res, void *arg)
 		log_errorx("session", "%s", wrong);
 		exit(EXIT_USAGE);
 	}
-	take_lock(s);
+	/* The role's own setting may be another one. */
+	pg_query(s->pg, "SET lock_timeout = '2s'", 0, NULL, NULL, NULL);
+	pg_query(s->pg, s->standby ? ASK_FOR_LOCK : WAIT_FOR_LOCK, 0, NULL, locked_cb, s);
 }
 
 static void
@@ -108,6 +123,7 @@ down_cb(void *arg)
 	bool		 was_up = s->up;
 
 	s->up = false;
+	event_del(s->ask_again);
 	if (was_up)
 		s->handler.down(s->arg);
 }
@@ -122,7 +138,8 @@ session_new(struct event_base *base, const char *conninfo, const struct session_
 	};
 	const struct pg_handler		 pg_handler = { .up = up_cb, .down = down_cb };
 
-	s->base = base;
+	if ((s->ask_again = event_new(base, -1, 0, ask_again_cb, s)) == NULL)
+		fatalx("session", "out of memory");
 	s->handler = *handler;
 	s->arg = arg;
 	s->pg = pg_new(base, &params, &pg_handler, s);
@@ -136,6 +153,7 @@ session_free(struct session *s)
 	if (s == NULL)
 		return;
 	pg_free(s->pg);
+	event_free(s->ask_again);
 	free(s);
 }
 

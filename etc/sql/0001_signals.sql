@@ -21,6 +21,10 @@ ALTER ROLE tocsin_generator SET lock_timeout = '2s';
 ALTER ROLE tocsin_generator SET statement_timeout = '30s';
 ALTER ROLE tocsin_relay     SET statement_timeout = '30s';
 ALTER ROLE tocsin_reader    SET statement_timeout = '60s';
+-- Times in JSON carry the session's zone: one for all.
+ALTER ROLE tocsin_generator SET timezone = 'UTC';
+ALTER ROLE tocsin_relay     SET timezone = 'UTC';
+ALTER ROLE tocsin_reader    SET timezone = 'UTC';
 
 -- One row: tells this set of tables from any other that a cursor might come from.
 CREATE TABLE tocsin_instance (
@@ -139,7 +143,8 @@ END $$;
 CREATE TRIGGER signals_2_guard BEFORE UPDATE ON signals FOR EACH ROW EXECUTE FUNCTION signals_guard();
 
 -- 3. The event log, once a statement.  It runs with its owner's rights: nobody else may write the log.
-CREATE FUNCTION signals_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION signals_log() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO signal_events (seq, op, kind, signal_id, record)
@@ -172,7 +177,7 @@ CREATE FUNCTION signal_event_text(e signal_events, with_record boolean) RETURNS 
 $$;
 
 -- A notification holds less than 8,000 bytes; an oversized record must never abort the writer.
-CREATE FUNCTION signal_events_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION signal_events_notify() RETURNS trigger LANGUAGE plpgsql SET timezone = 'UTC' AS $$
 BEGIN
   PERFORM pg_notify('signals', CASE WHEN octet_length(whole) <= 7999 THEN whole ELSE signal_event_text(e, false) END)
   FROM (SELECT e, signal_event_text(e, true) AS whole
@@ -181,6 +186,9 @@ BEGIN
 END $$;
 CREATE TRIGGER signal_events_notify AFTER INSERT ON signal_events REFERENCING NEW TABLE AS new_events
   FOR EACH STATEMENT EXECUTE FUNCTION signal_events_notify();
+
+-- Nobody may hang these on a table of his own: signals_log would write into the log for him.
+REVOKE EXECUTE ON FUNCTION signals_lock(), signals_guard(), signals_log(), signal_events_notify() FROM PUBLIC;
 
 GRANT SELECT ON tocsin_instance, tocsin_migrations, signals, signal_events, candles, strategy_state
   TO tocsin_generator, tocsin_relay, tocsin_reader;
