@@ -10,15 +10,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
-
-#define ERROR_MAX	256
-
-struct pg_result {
-	PGresult	*res;			/* NULL: the connection was lost */
-	bool		 ok, lost, skipped;
-	char		 sqlstate[6];
-	char		 error[ERROR_MAX];	/* one line */
-};
+#include "common/pg_result.h"
 
 /* A command or a sync that the server has not answered. */
 struct command {
@@ -47,7 +39,7 @@ struct pg {
 	size_t			 pending;
 	struct pg_result	 group;		/* the first error of the group at hand */
 	bool			 in_callback, broken;
-	char			 last_error[ERROR_MAX];	/* of an attempt or a loss */
+	char			 last_error[PG_ERROR_MAX];	/* of an attempt or a loss */
 	int64_t			 last_logged_us;
 	uint64_t		 attempts, connects;
 	int64_t			 connected_us, up_since_us;
@@ -61,18 +53,6 @@ static struct timeval
 timeval_of_ms(unsigned ms)
 {
 	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
-}
-
-/* The first line of libpq's message, without the colon and newline at its end. */
-static void
-copy_error(char *out, const char *message)
-{
-	size_t	 len = strcspn(message, "\n");
-
-	if (len >= ERROR_MAX)
-		len = ERROR_MAX - 1;
-	memcpy(out, message, len);
-	out[len] = '\0';
 }
 
 /* Events */
@@ -185,18 +165,18 @@ retry_later(struct pg *pg, const char *message, const char *error)
 static void
 attempt_failed(struct pg *pg, const char *why)
 {
-	char	 error[ERROR_MAX];
+	char	 error[PG_ERROR_MAX];
 
-	copy_error(error, why);
+	pg_copy_error(error, why);
 	retry_later(pg, "cannot connect to the database", error);
 }
 
 static void
 connection_lost(struct pg *pg)
 {
-	char	 error[ERROR_MAX];
+	char	 error[PG_ERROR_MAX];
 
-	copy_error(error, PQerrorMessage(pg->conn));
+	pg_copy_error(error, PQerrorMessage(pg->conn));
 	if (error[0] == '\0')
 		snprintf(error, sizeof(error), "the server closed the connection");
 	pg->connected_us += clock_mono_us() - pg->up_since_us;
@@ -262,9 +242,9 @@ static void
 notice_cb(void *arg, const char *message)
 {
 	struct pg	*pg = arg;
-	char		 line[ERROR_MAX];
+	char		 line[PG_ERROR_MAX];
 
-	copy_error(line, message);
+	pg_copy_error(line, message);
 	log_debug(pg->name, "notice text=\"%s\"", line);
 }
 
@@ -322,26 +302,6 @@ answer_timer_cb(evutil_socket_t fd, short what, void *arg)
 
 /* Answers */
 
-static void
-fill_result(struct pg_result *out, PGresult *res)
-{
-	ExecStatusType	 status = PQresultStatus(res);
-	const char	*sqlstate;
-
-	*out = (struct pg_result){ .res = res };
-	out->ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_PIPELINE_SYNC;
-	if (out->ok)
-		return;
-	out->skipped = status == PGRES_PIPELINE_ABORTED;
-	if (out->skipped) {
-		snprintf(out->error, sizeof(out->error), "not run: an earlier command of the group failed");
-		return;
-	}
-	copy_error(out->error, PQresultErrorMessage(res));
-	if ((sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE)) != NULL)
-		snprintf(out->sqlstate, sizeof(out->sqlstate), "%s", sqlstate);
-}
-
 /* The end of a group.  A transaction that it opened and that failed must not swallow the next group. */
 static void
 answer_sync(struct pg *pg)
@@ -363,7 +323,7 @@ answer(struct pg *pg, PGresult *res)
 	struct pg_result	 result;
 	struct command		*c = pg->queue;
 
-	fill_result(&result, res);
+	pg_result_fill(&result, res);
 	if (!result.ok && pg->group.ok) {
 		pg->group = result;
 		pg->group.res = NULL;
@@ -607,62 +567,6 @@ pg_last_error(const struct pg *pg)
 	return pg->last_error;
 }
 
-bool
-pg_ok(const struct pg_result *res)
-{
-	return res->ok;
-}
-
-bool
-pg_lost(const struct pg_result *res)
-{
-	return res->lost;
-}
-
-bool
-pg_skipped(const struct pg_result *res)
-{
-	return res->skipped;
-}
-
-const char *
-pg_error(const struct pg_result *res)
-{
-	return res->error;
-}
-
-const char *
-pg_sqlstate(const struct pg_result *res)
-{
-	return res->sqlstate;
-}
-
-int
-pg_rows(const struct pg_result *res)
-{
-	return res->res == NULL ? 0 : PQntuples(res->res);
-}
-
-int
-pg_affected(const struct pg_result *res)
-{
-	return res->res == NULL ? 0 : atoi(PQcmdTuples(res->res));
-}
-
-const char *
-pg_text(const struct pg_result *res, int row, int column)
-{
-	return PQgetisnull(res->res, row, column) ? NULL : PQgetvalue(res->res, row, column);
-}
-
-int64_t
-pg_int(const struct pg_result *res, int row, int column)
-{
-	const char	*text = pg_text(res, row, column);
-
-	return text == NULL ? 0 : strtoll(text, NULL, 10);
-}
-
 void
 pg_status_json(const struct pg *pg, struct jsonw *w, const char *key)
 {
@@ -679,20 +583,4 @@ pg_status_json(const struct pg *pg, struct jsonw *w, const char *key)
 	if (pg->state != PG_UP)
 		jsonw_str(w, "error", pg->last_error);
 	jsonw_end_object(w);
-}
-
-bool
-pg_conninfo_ok(const char *conninfo, char *why, size_t why_size)
-{
-	PQconninfoOption	*options;
-	char			*error = NULL, line[ERROR_MAX];
-
-	if ((options = PQconninfoParse(conninfo, &error)) != NULL) {
-		PQconninfoFree(options);
-		return true;
-	}
-	copy_error(line, error == NULL ? "out of memory" : error);
-	snprintf(why, why_size, "libpq says: %s", line);
-	PQfreemem(error);
-	return false;
 }

@@ -1,0 +1,48 @@
+/* engine_private: what engine.c and engine_status.c share. */
+#ifndef TOCSIN_GENERATOR_ENGINE_PRIVATE_H
+#define TOCSIN_GENERATOR_ENGINE_PRIVATE_H
+#include "generator/book.h"
+#include "generator/builder.h"
+#include "generator/engine.h"
+#include "generator/strategy.h"
+
+/* One strategy on one stream. */
+struct pair {
+	const struct strategy	*strategy;
+	struct strategy_state	*state;
+	struct book		 book;
+	int64_t			 judged_us;	/* open time of the last candle judged */
+	int64_t			 opened_us;	/* and of the last that opened a signal */
+};
+
+struct stream {
+	struct engine		*engine;
+	char			*exchange, *symbol;
+	enum timeframe		 base;
+	struct builder		*builder;
+	struct filler		 filler;
+	struct aggregator	 aggregators[TIMEFRAMES];
+	int			 aggregator_count;
+	struct pair		*pairs;
+	size_t			 pair_count;
+	/* Active signals of strategies that are no longer configured for this stream. */
+	struct book		*orphans;
+	size_t			 orphan_count;
+	bool			 warming;	/* nothing reaches the handler */
+	int64_t			 live_from_us;	/* what ends up to here gives no signals */
+	int64_t			 next_open_us;	/* earlier base candles have been seen */
+	uint64_t		 candles, filled, late;
+	struct stream		*next;
+};
+
+struct engine {
+	struct engine_conf	 conf;
+	struct engine_handler	 handler;
+	void			*arg;
+	struct strategy		**strategies;
+	size_t			 strategy_count;
+	struct stream		*streams, **last_stream;
+	int64_t			 wall_us;
+	uint64_t		 opened;
+};
+#endif
