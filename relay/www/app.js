@@ -40,7 +40,7 @@ function cell(row, name) {
 
 function makeRow() {
 	const row = document.createElement("li");
-	for (const name of ["side", "symbol", "levels", "state", "reason"])
+	for (const name of ["side", "symbol", "origin", "levels", "state", "confidence", "reason"])
 		cell(row, name);
 	return row;
 }
@@ -50,10 +50,19 @@ function fill(row, r) {
 	row.className = `signal ${r.side === "long" ? "long" : "short"}${r.status === "active" ? "" : " closed"}`;
 	row.dataset.id = r.id;
 	set("side", r.side);
-	set("symbol", `${r.symbol} · ${r.strategy} · ${r.timeframe}`);
-	set("levels", `entry ${number(r.entry)}  stop ${number(r.stop_loss)}  targets ${(r.targets ?? []).map(number).join(", ")}`);
+	set("symbol", r.symbol);
+	set("origin", `${r.strategy} · ${r.timeframe}`);
+	row.querySelector(":scope > .levels").replaceChildren(...[["entry", number(r.entry)], ["stop", number(r.stop_loss)],
+		["targets", (r.targets ?? []).map(number).join("  ")]].map(([label, text]) => {
+		const level = document.createElement("span"), name = document.createElement("small");
+		name.textContent = label;
+		level.append(name, text);
+		return level;
+	}));
 	const hit = r.targets_hit > 0 ? ` ${r.targets_hit}/${r.targets.length}` : "";
-	set("state", `${String(r.status).replace("_", " ")}${hit} · ${Math.round(r.confidence * 100)} %`);
+	const result = r.r_multiple === null || r.r_multiple === undefined ? "" : ` ${r.r_multiple > 0 ? "+" : ""}${r.r_multiple.toFixed(2)} R`;
+	set("state", `${String(r.status).replace("_", " ")}${hit}${result}`);
+	set("confidence", `confidence ${Math.round(r.confidence * 100)} %`);
 	set("reason", `${r.reason} (${new Date(r.generated_at).toLocaleString()})`);
 	row.querySelector(".reason").classList.add("dim");
 }
