@@ -11,7 +11,8 @@ STRICT	= -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissin
 	  -Wpointer-arith -Wwrite-strings -Wvla -Wundef -ffp-contract=off
 PKGS	= libevent_core libevent_extra libpq
 DEFS	= -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' -I. -I$B/gen
-INCLUDES := $(shell pkg-config --cflags $(PKGS) libcjson cmocka 2>/dev/null)
+# One by one: pkg-config says nothing at all when one of several is missing, and only tests need cmocka.
+INCLUDES := $(foreach p,$(PKGS) libcjson cmocka,$(shell pkg-config --cflags $p 2>/dev/null))
 
 PROGS	= tocsin-watchdog tocsin-generator tocsin-relay tocsin
 BIN	= $(PROGS:%=$B/bin/%)

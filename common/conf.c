@@ -340,7 +340,8 @@ conf_fill(struct conf *c, const struct conf_section *s, const struct conf_key *k
 			if (*e->value == '\0' && k->def == NULL)
 				error_at(c, e->line, k->name, "is empty: %s is needed", k->help);
 			else if (!conf_value_set(k, e->value, out, why, sizeof(why)))
-				error_at(c, e->line, k->name, "\"%s\" is not allowed: %s", e->value, why);
+				error_at(c, e->line, k->name, "%s%s%s is not allowed: %s", k->secret ? "" : "\"",
+				    k->secret ? "this value" : e->value, k->secret ? "" : "\"", why);
 		} else if (k->def == NULL)
 			conf_error(c, s, NULL, "%s: is missing: %s", k->name, k->help);
 	}

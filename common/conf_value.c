@@ -201,11 +201,14 @@ void
 conf_value_print(FILE *out, const struct conf_key *k, const void *value)
 {
 	const struct conf_list	*list;
-	char			 text[64];
+	const char		*text;
+	char			 number[64];
 
 	switch (k->type) {
 	case CONF_STR:
-		fprintf(out, "%s", *(char *const *)value == NULL ? "" : *(char *const *)value);
+		text = *(char *const *)value == NULL ? "" : *(char *const *)value;
+		fprintf(out, "%s", k->secret && (strstr(text, "password") != NULL || strchr(text, '@') != NULL) ?
+		    "(not shown: it may hold a password)" : text);
 		break;
 	case CONF_DOUBLE:
 		fprintf(out, "%.15g", *(const double *)value);
@@ -213,8 +216,8 @@ conf_value_print(FILE *out, const struct conf_key *k, const void *value)
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
-		print_number(text, sizeof(text), k->type, (double)*(const int64_t *)value);
-		fprintf(out, "%s", text);
+		print_number(number, sizeof(number), k->type, (double)*(const int64_t *)value);
+		fprintf(out, "%s", number);
 		break;
 	case CONF_BOOL:
 		fprintf(out, "%s", *(const bool *)value ? "yes" : "no");

@@ -18,8 +18,8 @@ struct command {
 	void		*arg;
 	bool		 is_sync;
 	bool		 is_script;	/* simple protocol: any number of results, then the verdict */
-	bool		 answered;	/* its result came, its end (NULL) not yet */
-	int64_t		 sent_us;	/* monotonic */
+	PGresult	*res;		/* its result, until its end (NULL) has come too; owned */
+	int64_t		 turn_us;	/* monotonic: when it was sent, or the one before it was answered */
 	struct command	*next;
 };
 
@@ -90,7 +90,7 @@ push(struct pg *pg, bool is_sync, pg_cb cb, void *arg)
 {
 	struct command	*c = xcalloc(1, sizeof(*c));
 
-	*c = (struct command){ .cb = cb, .arg = arg, .is_sync = is_sync, .sent_us = clock_mono_us() };
+	*c = (struct command){ .cb = cb, .arg = arg, .is_sync = is_sync, .turn_us = clock_mono_us() };
 	*pg->queue_end = c;
 	pg->queue_end = &c->next;
 	if (pg->pending++ == 0 && pg->answer_timeout_ms > 0)
@@ -104,23 +104,35 @@ pop(struct pg *pg)
 
 	if ((pg->queue = c->next) == NULL)
 		pg->queue_end = &pg->queue;
+	else
+		pg->queue->turn_us = clock_mono_us();	/* it has not kept us waiting so far */
 	pg->pending--;
 	free(c);
+}
+
+/* The first command is over: tell whose it was, with what the server said, or else `otherwise`. */
+static void
+done(struct pg *pg, const struct pg_result *otherwise)
+{
+	struct command		 c = *pg->queue;
+	struct pg_result	 result = *otherwise;
+
+	pop(pg);
+	if (c.res != NULL)
+		pg_result_fill(&result, c.res);
+	if (c.cb != NULL)
+		c.cb(&result, c.arg);
+	PQclear(c.res);
 }
 
 static void
 fail_all(struct pg *pg)
 {
 	struct pg_result	 lost = { .lost = true, .sqlstate = "08006" };
-	struct command		 c;
 
 	snprintf(lost.error, sizeof(lost.error), "%s", pg->last_error);
-	while (pg->queue != NULL) {
-		c = *pg->queue;
-		pop(pg);
-		if (c.cb != NULL && !c.answered)
-			c.cb(&lost, c.arg);
-	}
+	while (pg->queue != NULL)
+		done(pg, &lost);
 	pg->group = (struct pg_result){ .ok = true };
 }
 
@@ -293,7 +305,7 @@ answer_timer_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (pg->state != PG_UP || pg->queue == NULL)
 		return;
-	left_us = pg->queue->sent_us + (int64_t)pg->answer_timeout_ms * 1000 - clock_mono_us();
+	left_us = pg->queue->turn_us + (int64_t)pg->answer_timeout_ms * 1000 - clock_mono_us();
 	if (left_us > 0)
 		arm(pg->answer_timer, (unsigned)(left_us / 1000) + 1);
 	else
@@ -306,17 +318,15 @@ answer_timer_cb(evutil_socket_t fd, short what, void *arg)
 static void
 answer_sync(struct pg *pg)
 {
-	struct command		 c = *pg->queue;
 	struct pg_result	 verdict = pg->group;
 
-	pop(pg);
 	pg->group = (struct pg_result){ .ok = true };
 	if (PQtransactionStatus(pg->conn) == PQTRANS_INERROR)
 		pg_query(pg, "ROLLBACK", 0, NULL, NULL, NULL);
-	if (c.cb != NULL)
-		c.cb(&verdict, c.arg);
+	done(pg, &verdict);
 }
 
+/* Take `res` over. */
 static void
 answer(struct pg *pg, PGresult *res)
 {
@@ -328,30 +338,29 @@ answer(struct pg *pg, PGresult *res)
 		pg->group = result;
 		pg->group.res = NULL;
 	}
-	if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
-		answer_sync(pg);
+	/*
+	 * Its callback waits for the NULL behind it: a command sent between an
+	 * error and its NULL makes libpq give the error twice.
+	 */
+	if (!c->is_sync && !c->is_script && c->res == NULL) {
+		c->res = res;
 		return;
 	}
 	/* An error while the server works at the sync itself belongs to the group only. */
-	if (c->is_sync || c->is_script || c->answered)
-		return;
-	c->answered = true;
-	if (c->cb != NULL)
-		c->cb(&result, c->arg);
+	if (PQresultStatus(res) == PGRES_PIPELINE_SYNC)
+		answer_sync(pg);
+	PQclear(res);
 }
 
 static void
 answer_script(struct pg *pg)
 {
-	struct command		 c = *pg->queue;
 	struct pg_result	 verdict = pg->group;
 
-	pop(pg);
 	pg->group = (struct pg_result){ .ok = true };
 	if (PQenterPipelineMode(pg->conn) == 0)
 		pg->broken = true;
-	if (c.cb != NULL)
-		c.cb(&verdict, c.arg);
+	done(pg, &verdict);
 }
 
 static void
@@ -366,13 +375,12 @@ take_results(struct pg *pg)
 				continue;
 			}
 			/* The end of one command; a second NULL in a row means there is no more. */
-			if (!pg->queue->answered)
+			if (pg->queue->res == NULL)
 				break;
-			pop(pg);
+			done(pg, &pg->group);
 			continue;
 		}
 		answer(pg, res);
-		PQclear(res);
 	}
 }
 
@@ -464,8 +472,10 @@ pg_free(struct pg *pg)
 	unwatch(pg);
 	event_free(pg->timer);
 	event_free(pg->answer_timer);
-	while (pg->queue != NULL)
+	while (pg->queue != NULL) {
+		PQclear(pg->queue->res);
 		pop(pg);
+	}
 	PQfinish(pg->conn);
 	free(pg->name);
 	free(pg->conninfo);

@@ -102,7 +102,9 @@ pg_conninfo_ok(const char *conninfo, char *why, size_t why_size)
 		return true;
 	}
 	pg_copy_error(line, error == NULL ? "out of memory" : error);
-	snprintf(why, why_size, "libpq says: %s", line);
+	/* libpq quotes what it does not understand, and that may be a part of a password. */
+	line[strcspn(line, "\"")] = '\0';
+	snprintf(why, why_size, "libpq says: %s… (keyword=value pairs, or a postgresql:// URI)", line);
 	PQfreemem(error);
 	return false;
 }

@@ -22,7 +22,7 @@ absolute_ok(const char *value, char *why, size_t why_size)
 
 const struct conf_key suite_keys[] = {
 	{ .name = "database", .type = CONF_STR, .offset = offsetof(struct suite_conf, database),
-	  .def = "host=/run/postgresql dbname=tocsin",
+	  .def = "host=/run/postgresql dbname=tocsin", .secret = true,
 	  .help = "libpq conninfo of the database; several hosts allowed" },
 	{ .name = "runtime_dir", .type = CONF_STR, .offset = offsetof(struct suite_conf, runtime_dir),
 	  .def = "/run/tocsin", .check = absolute_ok, .help = "folder of status.json and the locks" },

@@ -61,7 +61,7 @@ rm -rf var/demo
 if [ "$user" = root ]; then
 	user=nobody
 	chmod 755 var
-	if (cd / && runuser -u nobody -- test -x "$PWD/var") 2>/dev/null && (cd / && runuser -u postgres -- test -x "$PWD/var"); then
+	if (cd / && runuser -u nobody -- test -x "${dir%/*}" && runuser -u postgres -- test -x "${dir%/*}") 2>/dev/null; then
 		mkdir "$dir"
 	else
 		dir=$(mktemp -d /var/tmp/tocsin-demo.XXXXXX)

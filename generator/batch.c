@@ -66,13 +66,15 @@ const char *const batch_sql[BATCH_KINDS] = {
 	    " SELECT exchange, symbol, timeframe, strategy, t FROM json_to_recordset($1::json)"
 	    " AS r(exchange text, symbol text, timeframe text, strategy text, t timestamptz)"
 	    " ON CONFLICT (exchange, symbol, timeframe, strategy) DO UPDATE"
-	    " SET last_candle_open_time = EXCLUDED.last_candle_open_time, updated_at = clock_timestamp()",
+	    " SET last_candle_open_time = greatest(strategy_state.last_candle_open_time, EXCLUDED.last_candle_open_time),"
+	    " updated_at = clock_timestamp()",
 };
 
 struct statement {
 	enum batch_kind	 kind;
 	struct jsonw	 json;
-	int		 refused;
+	size_t		 rows;
+	bool		 refused;
 };
 
 struct batch {
@@ -192,6 +194,7 @@ batch_open(struct batch *b, const struct signal *s)
 	put_time(w, "generated_at", s->generated_us);
 	put_time(w, "expires_at", s->expires_us);
 	jsonw_end_object(w);
+	st->rows++;
 	b->signal_rows++;
 	b->signal_bytes += w->len - before;
 }
@@ -207,7 +210,8 @@ void
 batch_change(struct batch *b, const struct signal *s)
 {
 	/* One row a statement: within one UPDATE the order of rows, and so of seq, would be the planner's. */
-	struct jsonw	*w = &add_statement(b, BATCH_CHANGE)->json;
+	struct statement *st = add_statement(b, BATCH_CHANGE);
+	struct jsonw	*w = &st->json;
 	struct jsonw	 key;
 	bool		 closed = s->status != STATUS_ACTIVE;
 
@@ -226,6 +230,7 @@ batch_change(struct batch *b, const struct signal *s)
 		put_time(w, "closed_at", s->closed_us);
 	}
 	jsonw_end_object(w);
+	st->rows++;
 	b->signal_rows++;
 	b->signal_bytes += w->len;
 	/* It carries the prices itself, and a closed one takes no refresh. */
@@ -308,14 +313,15 @@ batch_bytes(const struct batch *b)
 static void
 seal_table(struct batch *b, enum batch_kind kind, const struct table *t)
 {
-	struct jsonw	*w;
-	const char	*row;
+	struct statement	*st;
+	const char		*row;
 
 	if (table_count(t) == 0)
 		return;
-	w = &add_statement(b, kind)->json;
+	st = add_statement(b, kind);
+	st->rows = table_count(t);
 	for (size_t i = 0; table_next(t, &i, &row); )
-		jsonw_raw(w, NULL, row, strlen(row));
+		jsonw_raw(&st->json, NULL, row, strlen(row));
 }
 
 size_t
@@ -326,6 +332,7 @@ batch_seal(struct batch *b)
 
 		jsonw_release(&st->json);
 		st->json = b->candles;
+		st->rows = b->candle_rows;
 		jsonw_init(&b->candles);
 	}
 	seal_table(b, BATCH_REFRESH, b->refreshed);
@@ -345,13 +352,72 @@ batch_statement(const struct batch *b, size_t index, const char **json)
 	return b->statements[index].kind;
 }
 
+size_t
+batch_statement_rows(const struct batch *b, size_t index)
+{
+	return b->statements[index].rows;
+}
+
+/* Where the array's row number `row` begins.  Our own text: rows are objects, side by side. */
+static size_t
+row_offset(const char *json, size_t row)
+{
+	size_t	 at = 1;
+	int	 depth = 0;
+	bool	 in_string = false;
+
+	for (; row > 0; at++)
+		if (in_string) {
+			if (json[at] == '\\')
+				at++;
+			else if (json[at] == '"')
+				in_string = false;
+		} else if (json[at] == '"')
+			in_string = true;
+		else if (json[at] == '{')
+			depth++;
+		else if (json[at] == '}')
+			depth--;
+		else if (json[at] == ',' && depth == 0)
+			row--;
+	return at;
+}
+
+bool
+batch_split(struct batch *b, size_t index)
+{
+	struct statement	*first, *second;
+	size_t			 half = b->statements[index].rows / 2, at;
+
+	if (half == 0)
+		return false;
+	(void)add_statement(b, b->statements[index].kind);	/* at the end; it moves to its place */
+	second = &b->statements[b->count - 1];
+	for (struct statement *st = second, moved = *second; ; st--)
+		if (st == &b->statements[index + 1]) {
+			*st = moved;
+			second = st;
+			break;
+		} else
+			*st = st[-1];
+	first = &b->statements[index];
+	at = row_offset(first->json.buf, half);
+	jsonw_raw(&second->json, NULL, first->json.buf + at, first->json.len - at - 1);
+	jsonw_end_array(&second->json);
+	second->rows = first->rows - half;
+	first->json.len = at - 1;		/* without the comma */
+	jsonw_end_array(&first->json);
+	first->rows = half;
+	return true;
+}
+
 void
 batch_refuse(struct batch *b, size_t index)
 {
-	b->statements[index].refused = 1;
+	b->statements[index].refused = true;
 }
 
-int
+bool
 batch_is_refused(const struct batch *b, size_t index)
 {
 	return b->statements[index].refused;

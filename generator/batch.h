@@ -8,6 +8,7 @@
  */
 #ifndef TOCSIN_GENERATOR_BATCH_H
 #define TOCSIN_GENERATOR_BATCH_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,7 +40,15 @@ size_t		 batch_bytes(const struct batch *b);
 size_t		 batch_seal(struct batch *b);
 enum batch_kind	 batch_statement(const struct batch *b, size_t index, const char **json);
 
+size_t		 batch_statement_rows(const struct batch *b, size_t index);
+
+/*
+ * Cut a statement of several rows into two, `index` and `index` + 1, in order.
+ * False when it has only one.
+ */
+bool		 batch_split(struct batch *b, size_t index);
+
 /* Leave this statement out of further attempts: the server refused it for good. */
 void		 batch_refuse(struct batch *b, size_t index);
-int		 batch_is_refused(const struct batch *b, size_t index);
+bool		 batch_is_refused(const struct batch *b, size_t index);
 #endif

@@ -9,7 +9,7 @@ static const char *const at_end_names[] = { "stay", "exit", NULL };
 
 static const struct conf_key generator_keys[] = {
 	{ .name = "database", .type = CONF_STR, .offset = offsetof(struct generator_conf, database), .def = "",
-	  .check = pg_conninfo_ok, .help = "libpq conninfo of the generator's own session; empty: that of [tocsin]" },
+	  .secret = true, .check = pg_conninfo_ok, .help = "libpq conninfo of the generator's own session; empty: that of [tocsin]" },
 	{ .name = "mode", .type = CONF_ENUM, .offset = offsetof(struct generator_conf, mode), .def = "live",
 	  .choices = signal_mode_names, .help = "column mode of its signals" },
 	{ .name = "grace", .type = CONF_DURATION, .offset = offsetof(struct generator_conf, grace_ms), .def = "2s",
@@ -17,9 +17,9 @@ static const struct conf_key generator_keys[] = {
 	{ .name = "fill_max", .type = CONF_INT, .offset = offsetof(struct generator_conf, fill_max), .def = "60",
 	  .min = 0, .max = 100000, .help = "longest run of intervals without trades that is filled with flat candles; a longer one stays empty" },
 	{ .name = "backlog_max", .type = CONF_SIZE, .offset = offsetof(struct generator_conf, backlog_max), .def = "8M",
-	  .min = 65536, .max = 1073741824, .help = "rows waiting for the database beyond this hold the feeds back" },
+	  .min = 65536, .max = 67108864, .help = "rows waiting for the database beyond this hold the feeds back" },
 	{ .name = "at_end", .type = CONF_ENUM, .offset = offsetof(struct generator_conf, at_end), .def = "stay",
-	  .choices = at_end_names, .help = "when every recording has ended and is committed: stay, or exit with code 0" },
+	  .choices = at_end_names, .help = "when every recording has ended and is committed: stay, or exit with code 0 (111: a recording had to be given up)" },
 	{ .name = NULL }
 };
 

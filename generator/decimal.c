@@ -152,12 +152,14 @@ decimal_compare(struct decimal a, struct decimal b)
 static struct decimal
 normal(wide units, int scale)
 {
-	while (scale > 0 && (units > INT64_MAX || units < INT64_MIN)) {
+	const wide	 most = pow10_units[DIGITS_MAX] - 1;	/* what decimal_parse() takes back */
+
+	while (scale > 0 && (units > most || units < -most)) {
 		units /= 10;
 		scale--;
 	}
-	if (units > INT64_MAX || units < INT64_MIN)
-		return (struct decimal){ units > 0 ? INT64_MAX : INT64_MIN, 0 };
+	if (units > most || units < -most)
+		return (struct decimal){ (int64_t)(units > 0 ? most : -most), 0 };
 	for (int64_t u = (int64_t)units; scale > 0 && u % 10 == 0; scale--)
 		units = u /= 10;
 	return (struct decimal){ (int64_t)units, scale };

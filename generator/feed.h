@@ -38,8 +38,8 @@ struct feed_handler {
 	 * ends at or before this market time is for warming up, no signals.
 	 */
 	void	(*live_from)(int64_t market_us, void *arg);
-	/* Nothing more will come (end of a recording). */
-	void	(*ended)(void *arg);
+	/* Nothing more will come: the end of a recording, or `ok` false, it had to be given up before. */
+	void	(*ended)(bool ok, void *arg);
 };
 
 struct feed;

@@ -260,7 +260,7 @@ finish(struct feed_file *f)
 	    f->state == FILE_ENDED ? "ended" : "given up", f->common->name, f->conf->path,
 	    (unsigned long long)f->lines.number, (unsigned long long)f->delivered, (unsigned long long)f->before_resume,
 	    (unsigned long long)f->other_symbols, (unsigned long long)f->bad_lines);
-	f->handler.ended(f->arg);
+	f->handler.ended(f->state == FILE_ENDED, f->arg);
 }
 
 static void

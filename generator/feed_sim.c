@@ -218,7 +218,7 @@ turn_cb(evutil_socket_t fd, short what, void *arg)
 	if (f->state == SIM_ENDED) {
 		log_info("feed", "the simulated market has ended name=%s market_time=%s trades=%llu", f->common->name,
 		    clock_iso_ms(f->end_us, time), (unsigned long long)f->trades);
-		f->handler.ended(f->arg);
+		f->handler.ended(true, f->arg);
 	} else if (!f->paused)
 		arm(f, more);
 }

@@ -133,11 +133,11 @@ load_signals(struct loader *l)
 {
 	const struct loader_stream	*s = &l->streams[l->at];
 	char				 since[32];
-	const char			*values[] = { s->exchange, s->symbol, signal_mode_names[l->mode], since };
-	/* Without candles nothing closed can matter either. */
-	int64_t				 since_us = s->resume_us == INT64_MIN ? 0 : s->resume_us - stream_memory_us(s->stream);
+	/* Without candles nothing closed can matter either: NULL is never reached. */
+	const char			*values[] = { s->exchange, s->symbol, signal_mode_names[l->mode],
+					    s->resume_us == INT64_MIN ? NULL : since };
 
-	snprintf(since, sizeof(since), "%lld", (long long)since_us);
+	snprintf(since, sizeof(since), "%lld", (long long)(s->resume_us - (s->resume_us == INT64_MIN ? 0 : stream_memory_us(s->stream))));
 	if (pg_query(l->pg, "SELECT exchange, symbol, timeframe, strategy, strategy_version, params_hash, side, "
 	    EPOCH_US("candle_open_time") ", " EPOCH_US("candle_close_time") ", " EPOCH_US("expires_at") ", " EPOCH_US("generated_at")
 	    ", entry, initial_stop, stop_loss, targets, confidence, reason, indicators, status, targets_hit, last_price,"

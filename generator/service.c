@@ -39,6 +39,7 @@ struct service {
 	struct loader_stream	*streams;
 	size_t			 stream_count;
 	bool			 loaded, held_back, stopping;
+	int			 exit_code;
 	uint64_t		 trades, candles;	/* work done, as the heartbeat's proof of life */
 };
 
@@ -169,11 +170,13 @@ feed_live_from_cb(int64_t market_us, void *arg)
 }
 
 static void
-feed_ended_cb(void *arg)
+feed_ended_cb(bool ok, void *arg)
 {
 	struct source	*src = arg;
 
 	src->ended = true;
+	if (!ok)
+		src->service->exit_code = EXIT_TEMPORARY;
 	finish_if_done(src->service);
 }
 
@@ -412,5 +415,5 @@ service_run(const char *path)
 	event_base_dispatch(s.base);
 	log_info("generator", "stopped trades=%llu candles=%llu", (unsigned long long)s.trades, (unsigned long long)s.candles);
 	tear_down(&s);
-	return EXIT_DONE;
+	return s.stopping ? EXIT_DONE : s.exit_code;
 }

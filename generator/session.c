@@ -28,7 +28,18 @@ struct session {
 	struct session_handler	 handler;
 	void			*arg;
 	bool			 up, was_up, standby;
+	/* Who we were when we became the writer: our mark in the database, our session there. */
+	char			*mark, *backend_pid, *backend_start;
+	bool			 evicting;	/* our own lost session, which may hold the lock still */
 };
+
+/* Become the writer, or (a second time) see whether somebody else has been it meanwhile. */
+#define CLAIM	"UPDATE tocsin_instance SET writer = gen_random_uuid() RETURNING writer"
+#define LOOK	"SELECT writer FROM tocsin_instance"
+#define WHO_AM_I "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+#define EVICT	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND backend_start = $2::timestamptz"
+
+static void	 locked_cb(const struct pg_result *res, void *arg);
 
 static void
 prepared_cb(const struct pg_result *res, void *arg)
@@ -44,12 +55,80 @@ prepared_cb(const struct pg_result *res, void *arg)
 }
 
 static void
+replace(char **text, const char *fresh)
+{
+	free(*text);
+	*text = fresh == NULL ? NULL : xstrdup(fresh);
+}
+
+static void
+out_of_date(void)
+{
+	fatalx("session", "another generator has become the writer: starting over");
+}
+
+static void
+who_cb(const struct pg_result *res, void *arg)
+{
+	struct session	*s = arg;
+
+	if (!pg_ok(res) || pg_rows(res) != 1)
+		return;
+	replace(&s->backend_pid, pg_text(res, 0, 0));
+	replace(&s->backend_start, pg_text(res, 0, 1));
+}
+
+static void
+claimed_cb(const struct pg_result *res, void *arg)
+{
+	struct session	*s = arg;
+
+	if (pg_lost(res))
+		return;
+	if (!pg_ok(res) || pg_rows(res) != 1) {
+		log_errorx("session", "cannot read or set the writer's mark sqlstate=%s why=\"%s\"", pg_sqlstate(res), pg_error(res));
+		pg_reset(s->pg, "no writer's mark");
+		return;
+	}
+	/* What is in memory here, the batch in hand and the book, knows nothing of what another one wrote. */
+	if (s->was_up && (pg_text(res, 0, 0) == NULL || strcmp(pg_text(res, 0, 0), s->mark) != 0))
+		out_of_date();
+	replace(&s->mark, pg_text(res, 0, 0));
+	log_info("session", "this generator is the writer");
+	s->standby = false;
+	pg_query(s->pg, WHO_AM_I, 0, NULL, who_cb, s);
+	for (int kind = 0; kind < BATCH_KINDS; kind++)
+		if (pg_prepare(s->pg, batch_names[kind], batch_sql[kind], NULL, NULL) == -1)
+			return;
+	pg_sync(s->pg, prepared_cb, s);
+}
+
+static void
+evicted_cb(const struct pg_result *res, void *arg)
+{
+	struct session	*s = arg;
+
+	if (pg_lost(res))
+		return;
+	if (!pg_ok(res) || pg_rows(res) == 0)
+		out_of_date();
+	log_warnx("session", "ended our own lost session, which held the writer's lock backend_pid=%s", s->backend_pid);
+	s->evicting = true;
+	pg_query(s->pg, WAIT_FOR_LOCK, 0, NULL, locked_cb, s);
+}
+
+static void
 stand_by(struct session *s)
 {
 	static const struct timeval	 pause = { .tv_sec = ASK_AGAIN_S };
+	const char			*ours[] = { s->backend_pid, s->backend_start };
 
-	if (s->was_up)
-		fatalx("session", "another generator has become the writer: starting over as its standby");
+	if (s->was_up) {
+		if (s->evicting || s->backend_pid == NULL)
+			out_of_date();
+		pg_query(s->pg, EVICT, 2, ours, evicted_cb, s);
+		return;
+	}
 	if (!s->standby)
 		log_info("session", "another generator writes to this database: standing by");
 	s->standby = true;
@@ -72,12 +151,8 @@ locked_cb(const struct pg_result *res, void *arg)
 		pg_reset(s->pg, "no writer's lock");
 		return;
 	}
-	log_info("session", "this generator is the writer");
-	s->standby = false;
-	for (int kind = 0; kind < BATCH_KINDS; kind++)
-		if (pg_prepare(s->pg, batch_names[kind], batch_sql[kind], NULL, NULL) == -1)
-			return;
-	pg_sync(s->pg, prepared_cb, s);
+	s->evicting = false;
+	pg_query(s->pg, s->was_up ? LOOK : CLAIM, 0, NULL, claimed_cb, s);
 }
 
 static void
@@ -98,6 +173,11 @@ schema_cb(const struct pg_result *res, void *arg)
 
 	if (pg_lost(res))
 		return;
+	/* A lock, a shutdown, a full server pass; a missing table or right does not. */
+	if (!pg_ok(res) && strncmp(pg_sqlstate(res), "42", 2) != 0) {
+		pg_reset(s->pg, pg_error(res));
+		return;
+	}
 	wrong = schema_check(res, why, sizeof(why));
 	if (wrong != NULL) {
 		log_errorx("session", "%s", wrong);
@@ -154,6 +234,9 @@ session_free(struct session *s)
 		return;
 	pg_free(s->pg);
 	event_free(s->ask_again);
+	free(s->mark);
+	free(s->backend_pid);
+	free(s->backend_start);
 	free(s);
 }
 

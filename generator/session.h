@@ -20,8 +20,8 @@ struct session_handler {
 
 /*
  * Connect, and stay connected.  A schema that is not ours ends the process with
- * code 100.  So does (with 111) losing the lock to another generator between
- * two connections: what is in memory here is then out of date.
+ * code 100.  So does (with 111) another generator that was the writer between
+ * two connections of this one: what is in memory here is then out of date.
  */
 struct session	*session_new(struct event_base *base, const char *conninfo, const struct session_handler *handler, void *arg);
 void		 session_free(struct session *s);

@@ -33,6 +33,7 @@ struct writer {
 	size_t			 statements, answered;
 	size_t			 failed_at;	/* statement that ended the attempt; == statements: none */
 	bool			 sent;		/* the attempt at in_flight is under way */
+	unsigned		 attempts;	/* at in_flight */
 	struct note		*notes, **last_note;
 	struct event		*retry;
 	struct backoff		 backoff;
@@ -119,6 +120,13 @@ name_blocker(struct writer *w)
 	    " OR l.relation = 'signals'::regclass) LIMIT 1", 0, NULL, blocker_cb, NULL);
 }
 
+/* A new session would do better: plans of changed tables, statements that are gone, a server that became a standby. */
+static bool
+is_of_session(const char *sqlstate)
+{
+	return strncmp(sqlstate, "0A", 2) == 0 || strncmp(sqlstate, "26", 2) == 0 || strcmp(sqlstate, "25006") == 0;
+}
+
 /*
  * Errors in the data (class 22) and against a constraint (23) come again with
  * every attempt; all others can pass: a lock, a restart, a full disk.
@@ -140,8 +148,14 @@ attempt_failed(struct writer *w, const struct pg_result *res)
 	if (pg_lost(res))
 		return;			/* sent again when the session is back */
 	if (is_permanent(pg_sqlstate(res)) && w->failed_at < w->statements) {
+		/* One bad row must not take the good ones of its statement along. */
+		if (batch_split(w->in_flight, w->failed_at)) {
+			w->statements++;
+			send_batch(w);
+			return;
+		}
 		kind = batch_statement(w->in_flight, w->failed_at, &json);
-		log_errorx("writer", "the database refuses rows for good, leaving them out kind=%s sqlstate=%s why=\"%s\" rows=%.600s",
+		log_errorx("writer", "the database refuses a row for good, leaving it out kind=%s sqlstate=%s why=\"%s\" row=%.2000s",
 		    batch_names[kind], pg_sqlstate(res), pg_error(res), json);
 		batch_refuse(w->in_flight, w->failed_at);
 		w->refused++;
@@ -149,6 +163,11 @@ attempt_failed(struct writer *w, const struct pg_result *res)
 		return;
 	}
 	w->retries++;
+	if (is_of_session(pg_sqlstate(res))) {
+		log_warnx("writer", "cannot commit on this session sqlstate=%s why=\"%s\"", pg_sqlstate(res), pg_error(res));
+		pg_reset(w->pg, "it cannot commit any more");
+		return;
+	}
 	wait_ms = backoff_next_ms(&w->backoff, backoff_random());
 	wait = (struct timeval){ wait_ms / 1000, (wait_ms % 1000) * 1000 };
 	log_warnx("writer", "cannot commit, trying again sqlstate=%s why=\"%s\" retry_ms=%u", pg_sqlstate(res), pg_error(res), wait_ms);
@@ -211,6 +230,10 @@ statement_cb(const struct pg_result *res, void *arg)
 	}
 	switch (batch_statement(w->in_flight, index, &json)) {
 	case BATCH_OPEN:
+		/* Sent before, they may be there already; else somebody else's signal is in the way. */
+		if (w->attempts == 1 && (size_t)pg_affected(res) < batch_statement_rows(w->in_flight, index))
+			log_warnx("writer", "signals not written: the same or another active one stands there rows=%zu written=%d json=%.600s",
+			    batch_statement_rows(w->in_flight, index), pg_affected(res), json);
 		note_opened(w, res);
 		break;
 	case BATCH_CHANGE:
@@ -235,6 +258,7 @@ send_batch(struct writer *w)
 		return;
 	drop_notes(w);
 	w->answered = 0;
+	w->attempts++;
 	w->failed_at = w->statements;
 	if (pg_send(w->pg, "BEGIN", 0, NULL, NULL, NULL) == -1)
 		return;
@@ -303,6 +327,7 @@ writer_flush(struct writer *w)
 	w->in_flight = w->gathering;
 	w->gathering = batch_new();
 	w->statements = batch_seal(w->in_flight);
+	w->attempts = 0;
 	send_batch(w);
 }
 

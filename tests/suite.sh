@@ -11,20 +11,25 @@ export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99" UBSAN_OPTIONS=
 TOCSIN_DATA=${TOCSIN_DATA:-$PWD/../shared/data}
 export TOCSIN_DATA
 
-# count GROUP PASSED FAILED: a group's result; its output is shown when something failed.
+# count GROUP PASSED FAILED [REMARK]: a group's result; its output is shown when something failed.
 count() {
 	passed=$((passed + $2)) failed=$((failed + $3))
-	echo "$build: $1: $2 passed, $3 failed"
+	echo "$build: $1: $2 passed, $3 failed${4:-}"
 	[ "$3" = 0 ] || cat "$out"
 }
 
 for test in "$build"/tests/test_*; do
 	[ -x "$test" ] || continue
-	if CMOCKA_MESSAGE_OUTPUT=STDOUT "$test" >"$out" 2>&1; then bad=0; else bad=$(grep -c '^\[  FAILED  \] [a-z_]*$' "$out"); fi
+	bad=0
+	if ! CMOCKA_MESSAGE_OUTPUT=STDOUT "$test" >"$out" 2>&1; then
+		bad=$(sed -n 's,^\[  FAILED  \] \([0-9]*\) test(s).*,\1,p' "$out")
+		bad=${bad:-1}
+	fi
 	good=$(grep -c '^\[       OK \]' "$out")
 	# A test that crashed has printed no verdict.
 	[ "$bad" != 0 ] || grep -q '^\[  PASSED  \]' "$out" || bad=1
-	count "unit ${test##*/}" "$good" "$bad"
+	skipped=$(sed -n 's,^\[  SKIPPED \] \([0-9]*\) test(s).*,\1,p' "$out")
+	count "unit ${test##*/}" "$good" "$bad" "${skipped:+, $skipped skipped: no ../shared/data}"
 done
 
 for target in "$build"/fuzz/fuzz_*; do

@@ -21,6 +21,16 @@ ALTER ROLE tocsin_generator SET lock_timeout = '2s';
 ALTER ROLE tocsin_generator SET statement_timeout = '30s';
 ALTER ROLE tocsin_relay     SET statement_timeout = '30s';
 ALTER ROLE tocsin_reader    SET statement_timeout = '60s';
+-- Over TCP, a client that vanished must not hold its locks for hours.
+DO $$
+DECLARE r text; s text;
+BEGIN
+  FOREACH r IN ARRAY ARRAY['tocsin_generator', 'tocsin_relay', 'tocsin_reader'] LOOP
+    FOREACH s IN ARRAY ARRAY['tcp_keepalives_idle = 4', 'tcp_keepalives_interval = 2', 'tcp_keepalives_count = 2', 'tcp_user_timeout = 8000'] LOOP
+      EXECUTE format('ALTER ROLE %I SET ', r) || s;
+    END LOOP;
+  END LOOP;
+END $$;
 -- Times in JSON carry the session's zone: one for all.
 ALTER ROLE tocsin_generator SET timezone = 'UTC';
 ALTER ROLE tocsin_relay     SET timezone = 'UTC';
@@ -29,7 +39,8 @@ ALTER ROLE tocsin_reader    SET timezone = 'UTC';
 -- One row: tells this set of tables from any other that a cursor might come from.
 CREATE TABLE tocsin_instance (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-  id       uuid NOT NULL DEFAULT gen_random_uuid());
+  id       uuid NOT NULL DEFAULT gen_random_uuid(),
+  writer   uuid);                          -- the generator that took over last: who finds another here is out of date
 INSERT INTO tocsin_instance DEFAULT VALUES;
 
 CREATE SEQUENCE signal_seq;
@@ -109,7 +120,7 @@ CREATE TABLE strategy_state (
   PRIMARY KEY (exchange, symbol, timeframe, strategy));
 
 -- 1. The lock, before any row draws a seq: who commits later has the higher seq.
-CREATE FUNCTION signals_lock() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION signals_lock() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('tocsin.signal_seq'));
   RETURN NULL;
@@ -119,7 +130,7 @@ CREATE TRIGGER signals_1_lock BEFORE INSERT OR UPDATE OR DELETE ON signals
 
 -- 2. The life cycle: a closed signal is final, a stop never loosens, identity never changes.
 --    A change worth an event draws a new seq; a refreshed price does not.
-CREATE FUNCTION signals_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION signals_guard() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
   IF (NEW.exchange, NEW.symbol, NEW.timeframe, NEW.strategy, NEW.side, NEW.candle_open_time, NEW.entry, NEW.initial_stop, NEW.targets)
      IS DISTINCT FROM
@@ -177,7 +188,8 @@ CREATE FUNCTION signal_event_text(e signal_events, with_record boolean) RETURNS 
 $$;
 
 -- A notification holds less than 8,000 bytes; an oversized record must never abort the writer.
-CREATE FUNCTION signal_events_notify() RETURNS trigger LANGUAGE plpgsql SET timezone = 'UTC' AS $$
+CREATE FUNCTION signal_events_notify() RETURNS trigger LANGUAGE plpgsql
+  SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
   PERFORM pg_notify('signals', CASE WHEN octet_length(whole) <= 7999 THEN whole ELSE signal_event_text(e, false) END)
   FROM (SELECT e, signal_event_text(e, true) AS whole
@@ -193,4 +205,5 @@ REVOKE EXECUTE ON FUNCTION signals_lock(), signals_guard(), signals_log(), signa
 GRANT SELECT ON tocsin_instance, tocsin_migrations, signals, signal_events, candles, strategy_state
   TO tocsin_generator, tocsin_relay, tocsin_reader;
 GRANT INSERT, UPDATE ON signals, candles, strategy_state TO tocsin_generator;
+GRANT UPDATE (writer) ON tocsin_instance TO tocsin_generator;
 GRANT USAGE ON SEQUENCE signal_seq TO tocsin_generator;

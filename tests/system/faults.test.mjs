@@ -1,6 +1,8 @@
 // Whatever dies, everything arrives: each event once, in order, and the signals are those of an undisturbed run.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import net from 'node:net';
 import { Site, SIGNAL_ROWS, alive, fileFeed, simFeed, until, writeCandles } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
 
@@ -142,5 +144,70 @@ test('a transaction left open on signals is named, and what waits for it is writ
   psql.stdin.end('ROLLBACK;\n');
   await psql.ended;
   await until('writing goes on', async () => await site.value('SELECT max(seq) FROM signal_events') !== held, 60000);
+  assert.equal(site.process('generator').restarts, 0);
+});
+
+test('a generator that finds another one was the writer meanwhile starts over: what it has in memory is out of date', async (t) => {
+  const site = await Site.create(t);
+  site.configure({ feed: simFeed({ pace: 1200 }) });
+  await site.migrate();
+  await site.start();
+  await opened(site, 1);
+  await site.sql("UPDATE tocsin_instance SET writer = gen_random_uuid(); SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tocsin_generator'");
+  await until('it starts over', () => /another generator has become the writer: starting over/.test(site.log('generator')));
+  await until('and writes', () => site.process('generator').restarts === 1 && site.process('generator').status?.session === 'writing');
+});
+
+test('its own session that the server still holds open after a loss is ended, not taken for a rival', async (t) => {
+  const site = await Site.create(t);
+  // Between generator and server: a proxy that can drop the client and keep the server's side.
+  const pairs = [];
+  const proxy = net.createServer((client) => {
+    const server = net.connect(`${site.dir}/sock/.s.PGSQL.5432`);
+    pairs.push({ client, server });
+    client.pipe(server, { end: false });
+    server.pipe(client);
+    for (const end of [client, server]) end.on('error', () => {});
+  });
+  await new Promise((done) => { proxy.listen(0, '127.0.0.1', done); });
+  t.after(() => {
+    proxy.close();
+    for (const { client, server } of pairs) { client.destroy(); server.destroy(); }
+  });
+  site.configure({ feed: simFeed({ pace: 1200 }) });
+  fs.writeFileSync(site.conf, fs.readFileSync(site.conf, 'utf8')
+    .replace(/database = .* user=tocsin_generator/, `database = host=127.0.0.1 port=${proxy.address().port} user=tocsin_generator`));
+  await site.migrate();
+  await site.start();
+  await opened(site, 1);
+  pairs[0].client.destroy();
+  await until('it has ended its ghost', () => /ended our own lost session/.test(site.log('generator')), 20000);
+  const before = Number(await site.value('SELECT count(*) FROM candles'));
+  await until('it writes on', async () => Number(await site.value('SELECT count(*) FROM candles')) > before + 10);
+  assert.equal(site.process('generator').restarts, 0);
+});
+
+test('a row that the database refuses for good is named and left out; all others are written', async (t) => {
+  const site = await Site.create(t);
+  site.configure({ feed: simFeed({ pace: 1200 }) });
+  await site.migrate();
+  await site.sql("ALTER TABLE signals ADD CONSTRAINT no_ether CHECK (symbol <> 'ETH/USDT')");
+  await site.start();
+  await until('a refusal is told', () => /refuses a row for good.*no_ether.*ETH/.test(site.log('generator')), 60000);
+  await opened(site, 3);
+  await until('candles of both', async () => await site.value('SELECT count(DISTINCT symbol) FROM candles') === '2');
+  assert.doesNotMatch(site.log('generator'), /refuses a row for good.*BTC/);
+  assert.equal(site.process('generator').restarts, 0);
+});
+
+test('a table changed under a running generator costs one reconnect, nothing else', async (t) => {
+  const site = await Site.create(t);
+  site.configure({ feed: simFeed({ pace: 1200 }) });
+  await site.migrate();
+  await site.start();
+  await opened(site, 2);
+  await site.sql('ALTER TABLE signals ALTER COLUMN strategy_version TYPE bigint, ALTER COLUMN confidence TYPE double precision');
+  const before = Number(await site.value('SELECT max(seq) FROM signal_events'));
+  await until('signals are written on', async () => Number(await site.value('SELECT max(seq) FROM signal_events')) > before + 3, 60000);
   assert.equal(site.process('generator').restarts, 0);
 });

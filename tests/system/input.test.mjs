@@ -53,6 +53,25 @@ test('an unknown key, a wrong unit and a bad value are all named at once, by the
   assert.match(all['tocsin-relay'].stderr, /keepalive: "15 parsecs" is not allowed/);
 });
 
+test('a password in a conninfo is never shown, not even when it is wrong', async (t) => {
+  const site = await Site.create(t, { database: false });
+  site.configure();
+  const text = fs.readFileSync(site.conf, 'utf8');
+  for (const bad of ['host=db user=u password=hunter2 sslmod=require', 'host=db password=hunter2 secret3', 'postgresql://u:hunter2@db/x?y']) {
+    fs.writeFileSync(site.conf, text.replace(/database = /g, `database = ${bad} `));
+    for (const name of ['tocsin-generator', 'tocsin-relay']) {
+      for (const option of ['-n', '-T']) {
+        const { code, stdout, stderr } = await command(program(name), ['-c', site.conf, option]);
+        assert.equal(code, 100, name);
+        assert.doesNotMatch(stdout + stderr, /hunter2|secret3/);
+        assert.match(stderr, /database: this value is not allowed/);
+      }
+    }
+  }
+  fs.writeFileSync(site.conf, text.replace(/database = .*/g, 'database = host=db user=u password=hunter2'));
+  for (const name of programs) assert.doesNotMatch((await command(program(name), ['-c', site.conf, '-T'])).stdout, /hunter2/);
+});
+
 test('a strategy on a finer timeframe than its feed is refused: it would wait for ever', async (t) => {
   const site = await Site.create(t, { database: false });
   site.configure({ feed: simFeed({ extra: 'timeframe = 15m' }), strategies: '[strategy x]\ntype = ema_cross\ntimeframe = 5m\n' });

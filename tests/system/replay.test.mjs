@@ -1,7 +1,7 @@
 // The main job: a recording in, signals out, everything once.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { Site, SIGNAL_ROWS, fileFeed, until, writeCandles } from './lib/site.mjs';
+import { Site, SIGNAL_ROWS, command, fileFeed, program, until, writeCandles } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
 
 async function replay(site, file, extra = '') {
@@ -101,4 +101,17 @@ test('with on_error = stop the feed stops there and says so, and the generator s
   await until('what came before is stored', async () => Number(await site.value('SELECT count(*) FROM candles')) === 19);
   await until('the status says failed', () => site.process('generator').status?.feeds?.file?.state === 'failed');
   assert.equal(site.process('generator').restarts, 0);
+});
+
+test('at_end = exit ends with 0 when all is committed, with 111 when a recording had to be given up', async (t) => {
+  const { default: fs } = await import('node:fs');
+  const site = await Site.create(t);
+  const file = `${site.dir}/candles.csv`;
+  const rows = writeCandles(file, { minutes: 60 });
+  site.configure({ feed: fileFeed(file, { extra: 'on_error = stop' }), generator: 'mode = replay\nat_end = exit' });
+  await site.migrate();
+  assert.equal((await command(program('tocsin-generator'), ['-c', site.conf])).code, 0);
+  assert.equal(Number(await site.value("SELECT count(*) FROM candles WHERE source = 'file'")), rows);
+  fs.appendFileSync(file, 'garbage\n');
+  assert.equal((await command(program('tocsin-generator'), ['-c', site.conf])).code, 111);
 });

@@ -67,6 +67,42 @@ signals_keep_their_order_and_prices_come_last(void **state)
 }
 
 static void
+a_statement_splits_down_to_single_rows(void **state)
+{
+	struct batch	*b = batch_new();
+	struct signal	 s = sample;
+	const char	*json;
+	size_t		 statements;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		snprintf(s.symbol, sizeof(s.symbol), "S%d/USDT", i);
+		snprintf(s.reason, sizeof(s.reason), "tricky \\ \" { [ , } ] %d", i);
+		batch_open(b, &s);
+	}
+	s.status = STATUS_EXPIRED;
+	batch_change(b, &s);
+	statements = batch_seal(b);
+	assert_int_equal(statements, 2);
+	assert_int_equal(batch_statement_rows(b, 0), 5);
+	for (size_t i = 0; i < statements; )
+		if (batch_split(b, i))
+			statements++;
+		else
+			i++;
+	assert_int_equal(statements, 6);
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(batch_statement(b, i, &json), BATCH_OPEN);
+		assert_int_equal(batch_statement_rows(b, i), 1);
+		assert_true(json_valid(json, strlen(json)));
+		snprintf(s.symbol, sizeof(s.symbol), "S%zu/USDT", i);
+		assert_non_null(strstr(json, s.symbol));
+	}
+	assert_int_equal(batch_statement(b, 5, &json), BATCH_CHANGE);
+	batch_free(b);
+}
+
+static void
 a_table_keeps_the_last_value_of_each_of_many_keys(void **state)
 {
 	struct table	*t = table_new();
@@ -100,6 +136,7 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(signals_keep_their_order_and_prices_come_last),
+		cmocka_unit_test(a_statement_splits_down_to_single_rows),
 		cmocka_unit_test(a_table_keeps_the_last_value_of_each_of_many_keys),
 	};
 

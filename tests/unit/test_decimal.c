@@ -145,15 +145,25 @@ order_is_exact(void **state)
 static void
 a_sum_is_exact_while_it_fits(void **state)
 {
-	struct decimal	 sum = { 0 };
+	struct decimal	 sum = { 0 }, wei = { 0 };
 
 	(void)state;
 	assert_text(decimal_add(dec("0.1"), dec("0.2")), "0.3");
 	assert_text(decimal_add(dec("1.25"), dec("0.75")), "2");
-	assert_text(decimal_add(dec("1e18"), dec("1e-18")), "1000000000000000000");
+	assert_text(decimal_add(dec("1e17"), dec("1e-17")), "100000000000000000");
 	assert_text(decimal_add(dec("-1.5"), dec("0.25")), "-1.25");
-	assert_text(decimal_add(dec("900000000000000000"), dec("1.123456789")), "900000000000000001.1");
-	assert_text(decimal_add(dec("9e18"), dec("9e18")), "9223372036854775807");
+	assert_text(decimal_add(dec("900000000000000000"), dec("1.123456789")), "900000000000000001");
+	assert_text(decimal_add(dec("9e18"), dec("9e18")), "999999999999999999");
+	/* Wei-style quantities: a sum that is stored must be readable again. */
+	for (int i = 0; i < 30; i++) {
+		struct decimal	 back;
+		char		 text[DECIMAL_TEXT_MAX];
+
+		wei = decimal_add(wei, dec("0.999999999999999999"));
+		decimal_text(wei, text);
+		assert_true(decimal_parse(text, strlen(text), &back));
+		assert_int_equal(decimal_compare(wei, back), 0);
+	}
 	for (int i = 0; i < 1000000; i++)
 		sum = decimal_add(sum, dec("0.00000001"));
 	assert_text(sum, "0.01");

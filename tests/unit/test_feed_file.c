@@ -27,6 +27,7 @@ struct recorder {
 	struct feed		*feed;
 	bool			 in_turn;
 	int			 turns, ended, count;
+	bool			 ended_ok;
 	size_t			 symbol[RECORDS_MAX];
 	struct trade		 trades[RECORDS_MAX];
 	struct candle		 candles[RECORDS_MAX];
@@ -115,9 +116,10 @@ turn_end_cb(void *arg)
 }
 
 static void
-ended_cb(void *arg)
+ended_cb(bool ok, void *arg)
 {
 	(void)arg;
+	rec.ended_ok = ok;
 	assert_false(rec.in_turn);
 	rec.ended++;
 	event_base_loopbreak(rec.base);

@@ -35,6 +35,7 @@ struct recorder {
 	struct feed		*feed;
 	bool			 in_turn;
 	int			 ended, count;
+	bool			 ended_ok;
 	int64_t			 start_us;	/* monotonic */
 	struct record		 r[RECORDS_MAX];
 	int64_t			 clock_us, live_from_us;
@@ -104,9 +105,10 @@ live_from_cb(int64_t market_us, void *arg)
 }
 
 static void
-ended_cb(void *arg)
+ended_cb(bool ok, void *arg)
 {
 	(void)arg;
+	rec.ended_ok = ok;
 	rec.ended++;
 	event_base_loopbreak(rec.base);
 }
