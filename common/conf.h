@@ -46,12 +46,12 @@ struct conf_key {
 	double		 min, max;	/* of numbers, durations (ms) and sizes (bytes); both 0: no limit */
 	const char	*const *choices; /* CONF_ENUM: words, NULL at the end */
 	const char	*help;		/* what it means, for people */
-	bool		 secret;	/* the value may hold a password: never shown */
 	/*
 	 * A further check of the value's text, for strings and for each item of
 	 * a list, or NULL.  False, with what is allowed in `why`, refuses it.
 	 */
 	bool		(*check)(const char *value, char *why, size_t why_size);
+	bool		 secret;	/* the value may hold a password: never shown */
 };
 
 /*

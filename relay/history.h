@@ -4,8 +4,8 @@
  *
  * One question is under way at a time, on the query session; the others wait
  * in order, through a loss of the database too.  Bounded in memory: only
- * HISTORY_BATCHES_MAX answers exist at once, so a slow reader holds up others
- * that also need history (until it is dropped), never a live stream.
+ * HISTORY_BATCHES_MAX answers exist at once, so readers that stall can hold up
+ * others that also need history until they give theirs back, never a live stream.
  */
 #ifndef TOCSIN_RELAY_HISTORY_H
 #define TOCSIN_RELAY_HISTORY_H

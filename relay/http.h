@@ -1,11 +1,14 @@
 /*
- * http: the web server: requests in, answers out, every error as JSON
- * {"error":…,"hint":…}.  What a path means is the routes' business.
+ * http: the web server: requests in, answers out, errors as JSON
+ * {"error":…,"hint":…}.  Only what is no request for evhttp (malformed, too
+ * large, an unknown method: 400, 413, 501) it answers itself, as HTML, before
+ * we see it.  What a path means is the routes' business.
  */
 #ifndef TOCSIN_RELAY_HTTP_H
 #define TOCSIN_RELAY_HTTP_H
 #include <stddef.h>
 
+struct conf_list;
 struct event_base;
 struct evhttp_request;
 struct evkeyvalq;
@@ -18,11 +21,17 @@ struct http_route {
 	void		(*handle)(struct evhttp_request *req, void *arg);
 };
 
+struct http_params {		/* pointers are borrowed */
+	const struct http_route	*routes;
+	const struct conf_list	*names;			/* of ours, see host.h */
+	size_t			 max_connections;	/* about; those beyond wait to be accepted */
+};
+
 /*
- * Serve on the listening sockets (owned from here on).  `routes` is borrowed.
- * Handlers get GET and HEAD only.
+ * Serve on the listening sockets (owned from here on).  Handlers get GET and
+ * HEAD only, and nothing that another web site has a browser ask.
  */
-struct http	*http_new(struct event_base *base, const int *fds, size_t count, const struct http_route *routes, void *arg);
+struct http	*http_new(struct event_base *base, const int *fds, size_t count, const struct http_params *params, void *arg);
 void		 http_free(struct http *h);		/* NULL is fine */
 void		 http_stop_accepting(struct http *h);
 

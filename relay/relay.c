@@ -22,6 +22,8 @@
 /* Answers just written may still be on their way out; questions to the database get longer. */
 #define FLUSH_MS	50
 #define FINISH_MS	1000
+/* Beside the streams: requests, and those that keep a connection open for the next one. */
+#define OTHER_CONNECTIONS	1000
 
 static void
 stop(struct relay *r, const char *why, int exit_code)
@@ -75,7 +77,7 @@ unusable_cb(const char *why, void *arg)
 	stop(arg, "the database cannot be used", EXIT_USAGE);
 }
 
-/* From the query session */
+/* From the sessions */
 
 static void
 query_up_cb(void *arg)
@@ -83,6 +85,15 @@ query_up_cb(void *arg)
 	struct relay	*r = arg;
 
 	history_up(r->history);
+}
+
+static void
+rest_up_cb(void *arg)
+{
+	struct relay	*r = arg;
+
+	/* Somebody waits for the answer.  Fails with the session only. */
+	(void)pg_query(r->rest_session, "SET statement_timeout = '5s'", 0, NULL, NULL, NULL);
 }
 
 static const char *
@@ -182,23 +193,31 @@ static const struct http_route routes[] = {
 	{ NULL, page_route }
 };
 
+static struct pg *
+new_session(struct relay *r, const char *name, void (*up)(void *arg))
+{
+	const struct pg_handler	 handler = { .up = up };
+	const struct pg_params	 params = {
+		.name = name, .conninfo = settings_database(r->settings), .connect_timeout_ms = 10000,
+		.answer_timeout_ms = 40000, .backoff_base_ms = 1000, .backoff_max_ms = 30000,
+	};
+
+	return pg_new(r->base, &params, &handler, r);
+}
+
 static void
 build_database_side(struct relay *r)
 {
 	const struct listener_handler	 handler = {
 		.rebased = rebased_cb, .change = change_cb, .caught_up = caught_up_cb, .unusable = unusable_cb
 	};
-	const struct pg_handler		 query_handler = { .up = query_up_cb };
-	const struct pg_params		 params = {
-		.name = "query", .conninfo = settings_database(r->settings), .connect_timeout_ms = 10000,
-		.answer_timeout_ms = 40000, .backoff_base_ms = 1000, .backoff_max_ms = 30000,
-	};
 
 	r->ring = ring_new((size_t)r->settings->ring_size, (uint64_t)r->settings->ring_bytes);
 	r->listener = listener_new(r->base, settings_database(r->settings), r->settings->ring_size, &r->stats, &handler, r);
-	r->query = pg_new(r->base, &params, &query_handler, r);
+	r->query = new_session(r, "query", query_up_cb);
+	r->rest_session = new_session(r, "rest", rest_up_cb);
 	r->history = history_new(r->base, r->query, &r->stats, epoch_cb, r);
-	r->rest = rest_new(r->query);
+	r->rest = rest_new(r->rest_session);
 }
 
 static void
@@ -209,9 +228,13 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 		.keepalive_ms = r->settings->keepalive_ms,
 	};
+	const struct http_params	 http_params = {
+		.routes = routes, .names = &r->settings->public_hosts,
+		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
+	};
 
 	r->streams = streams_new(r->base, &params);
-	r->http = http_new(r->base, fds, count, routes, r);
+	r->http = http_new(r->base, fds, count, &http_params, r);
 }
 
 static void
@@ -229,6 +252,7 @@ serve(struct relay *r)
 	r->heartbeat = heartbeat_new(r->base, (unsigned)r->settings->suite.heartbeat_interval_ms, &handler, r);
 	listener_start(r->listener);
 	pg_start(r->query);
+	pg_start(r->rest_session);
 	/* Clients are served from here on; a missing database is no reason to be started anew. */
 	heartbeat_ready(r->heartbeat);
 	event_base_dispatch(r->base);
@@ -246,6 +270,7 @@ release(struct relay *r)
 	http_free(r->http);
 	history_free(r->history);
 	pg_free(r->query);
+	pg_free(r->rest_session);
 	listener_free(r->listener);
 	ring_free(r->ring);
 	event_base_free(r->base);

@@ -25,7 +25,8 @@ struct relay {
 	struct stats		 stats;
 	struct ring		*ring;
 	struct listener		*listener;
-	struct pg		*query;		/* the session of history and rest */
+	struct pg		*query;		/* the session of history */
+	struct pg		*rest_session;	/* its own: what people ask for must not hold up a stream's history */
 	struct history		*history;
 	struct rest		*rest;
 	struct streams		*streams;

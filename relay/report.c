@@ -35,12 +35,27 @@ report_health(struct evhttp_request *req)
 	http_reply(req, HTTP_OK, "text/plain; charset=utf-8", "ok\n", 3);
 }
 
+/* Live events, their history and the list: each needs its session. */
+static bool
+is_ready(const struct relay *r, const char **why)
+{
+	if (!listener_is_ready(r->listener, why))
+		return false;
+	if (!pg_is_up(r->query))
+		*why = "no connection to the database for history";
+	else if (!pg_is_up(r->rest_session))
+		*why = "no connection to the database for /v1/signals";
+	else
+		return true;
+	return false;
+}
+
 static void
 put_state(const struct relay *r, struct jsonw *w)
 {
 	const char	*why = NULL;
 
-	if (listener_is_ready(r->listener, &why))
+	if (is_ready(r, &why))
 		jsonw_str(w, "state", "ready");
 	else {
 		jsonw_str(w, "state", "degraded");
@@ -52,7 +67,7 @@ void
 report_ready(const struct relay *r, struct evhttp_request *req)
 {
 	const char	*why = NULL;
-	bool		 ready = listener_is_ready(r->listener, &why);
+	bool		 ready = is_ready(r, &why);
 	struct jsonw	 w;
 
 	jsonw_init(&w);
@@ -77,6 +92,8 @@ report_heartbeat(const struct relay *r, struct jsonw *w)
 	hist_json(w, "event_to_relay", &r->stats.event_to_relay);
 	hist_json(w, "relay_to_socket", &r->stats.relay_to_socket);
 	listener_status_json(r->listener, w, "database");
+	pg_status_json(r->query, w, "query");
+	pg_status_json(r->rest_session, w, "rest");
 }
 
 static void
@@ -152,6 +169,7 @@ report_status(const struct relay *r, struct evhttp_request *req)
 	jsonw_object(&w, "database");
 	listener_status_json(r->listener, &w, "listener");
 	pg_status_json(r->query, &w, "query");
+	pg_status_json(r->rest_session, &w, "rest");
 	jsonw_end_object(&w);
 	put_watchdog(r, &w);
 	jsonw_end_object(&w);

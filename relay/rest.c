@@ -13,7 +13,7 @@
 #include "relay/filter.h"
 #include "relay/http.h"
 
-#define PENDING_MAX	1000	/* questions that wait for the database */
+#define PENDING_MAX	64	/* questions that wait for the database, answered one by one */
 
 /* Everything from one snapshot; one row more than asked for tells whether there is a next page. */
 #define SIGNALS_SQL	"WITH page AS (SELECT * FROM signals " \

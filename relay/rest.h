@@ -7,7 +7,8 @@ struct evhttp_request;
 struct pg;
 struct rest;
 
-struct rest	*rest_new(struct pg *pg);	/* borrowed, must go before rest_free() */
+/* `pg` is borrowed; rest_free() before pg_free(), and no callback comes between. */
+struct rest	*rest_new(struct pg *pg);
 void		 rest_free(struct rest *r);	/* NULL is fine */
 size_t		 rest_pending(const struct rest *r);
 

@@ -2,13 +2,22 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
-#include "common/conf.h"
 #include "common/pg.h"
+
+static bool
+host_name_ok(const char *value, char *why, size_t why_size)
+{
+	if (value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] == '\0')
+		return true;
+	snprintf(why, why_size, "a name as in signals.example.org, without scheme and port");
+	return false;
+}
 
 static const struct conf_key relay_keys[] = {
 	{ .name = "database", .type = CONF_STR, .offset = offsetof(struct settings, database), .def = "",
-	  .check = pg_conninfo_ok, .help = "libpq conninfo for the relay; empty: that of [tocsin]" },
+	  .secret = true, .check = pg_conninfo_ok, .help = "libpq conninfo for the relay; empty: that of [tocsin]" },
 	{ .name = "client_buffer", .type = CONF_SIZE, .offset = offsetof(struct settings, client_buffer),
 	  .def = "1M", .min = 65536, .max = 1073741824, .help = "a client that lags by more bytes for a second is dropped, and may resume" },
 	{ .name = "max_clients", .type = CONF_INT, .offset = offsetof(struct settings, max_clients),
@@ -19,6 +28,8 @@ static const struct conf_key relay_keys[] = {
 	  .def = "16M", .min = 1048576, .max = 17179869184, .help = "memory for these events" },
 	{ .name = "keepalive", .type = CONF_DURATION, .offset = offsetof(struct settings, keepalive_ms),
 	  .def = "15s", .min = 1000, .max = 3600000, .help = "silence after which a stream gets a comment" },
+	{ .name = "public_hosts", .type = CONF_LIST, .offset = offsetof(struct settings, public_hosts),
+	  .def = "", .check = host_name_ok, .help = "names under which a proxy serves it; requests by other names than these, an address or localhost are refused" },
 	{ .name = NULL }
 };
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/conf.h"
 #include "common/suite.h"
 
 struct settings {
@@ -12,6 +13,7 @@ struct settings {
 	int64_t			 client_buffer, ring_bytes;
 	int64_t			 max_clients, ring_size;
 	int64_t			 keepalive_ms;
+	struct conf_list	 public_hosts;
 };
 
 /* Read the file; every error goes to stderr.  False when there was one; release in any case. */

@@ -20,9 +20,11 @@
 #include "relay/wire.h"
 
 #define PIECES_MAX	64	/* events joined into one write */
-#define STALL_US	INT64_C(10000000)	/* a page of history not taken for so long makes room for others */
+/* A batch is memory that others wait for, so one that nobody takes is given back, counted from the last progress. */
+#define PARK_US		INT64_C(900000)		/* a page: it can be read again (one tick, less its jitter) */
+#define STALL_US	INT64_C(10000000)	/* a snapshot: it cannot be continued */
 
-enum stream_state { STREAM_HELD, STREAM_WAITING, STREAM_BATCH, STREAM_LIVE, STREAM_DEAD };
+enum stream_state { STREAM_HELD, STREAM_WAITING, STREAM_BATCH, STREAM_PARKED, STREAM_LIVE, STREAM_DEAD };
 
 struct stream {
 	const struct stream_context *context;
@@ -35,12 +37,14 @@ struct stream {
 	size_t			 batch_next;
 	int64_t			 batch_last;	/* seq that the batch leads to */
 	struct history_ask	*ask;		/* STREAM_WAITING */
+	int64_t			 asked_newest;	/* of the ring when a page was asked for */
 	const char		*reset_reason;	/* what was asked for is a snapshot, and why */
 	struct cursor		 start;
 	bool			 has_start;
 	int64_t			 live_us;	/* monotonic: since when it follows the ring */
-	int64_t			 wrote_us, moved_us;	/* last bytes offered, last seen to make progress */
-	size_t			 kept_before;	/* at the last tick */
+	int64_t			 wrote_us;	/* last bytes offered */
+	int64_t			 moved_us;	/* STREAM_BATCH: last seen to make progress */
+	size_t			 unsent_before;	/* at the last tick */
 	uint64_t		 bytes_at;	/* of the ring, at `position` */
 	bool			 was_behind;	/* over the limit at the last tick */
 	uint64_t		 sent;		/* events */
@@ -106,17 +110,25 @@ go_live(struct stream *s, uint64_t position)
 	s->live_us = clock_mono_us();
 }
 
+static void
+ask_page(struct stream *s, int64_t seq)
+{
+	s->seq = seq;
+	s->asked_newest = ring_newest(s->context->ring);
+	s->state = STREAM_WAITING;
+	s->ask = history_page(s->context->history, seq, page_cb, s);
+}
+
 /* All up to `seq` is sent or not wanted: go on from the ring, or from the database when the ring begins later. */
 static void
 continue_from(struct stream *s, int64_t seq)
 {
-	s->seq = seq;
-	if (ring_covers(s->context->ring, seq)) {
-		go_live(s, ring_find(s->context->ring, seq));
+	if (!ring_covers(s->context->ring, seq)) {
+		ask_page(s, seq);
 		return;
 	}
-	s->state = STREAM_WAITING;
-	s->ask = history_page(s->context->history, seq, page_cb, s);
+	s->seq = seq;
+	go_live(s, ring_find(s->context->ring, seq));
 }
 
 static void
@@ -138,11 +150,9 @@ page_cb(const struct history_answer *answer, void *arg)
 	s->ask = NULL;
 	if (answer->verdict != CURSOR_GOOD)
 		stream_reset(s, answer->verdict == CURSOR_EXPIRED ? "retention" : "unknown");
-	else if (batch_count(answer->batch) == 0) {
-		/* Nothing follows in the log, so what the ring no longer has is of no use either. */
-		if (s->seq < ring_floor(s->context->ring))
-			s->seq = ring_floor(s->context->ring);
-		continue_from(s, s->seq);
+	else if (answer->last_seq == 0) {
+		/* The log, read after we asked, has nothing for us up to there; the ring may have gone further since. */
+		continue_from(s, s->asked_newest > s->seq ? s->asked_newest : s->seq);
 		stream_pump(s);
 	} else
 		take_batch(s, answer);
@@ -216,8 +226,7 @@ stream_begin(struct stream *s)
 		stream_reset(s, "epoch");
 	else if (s->start.seq > ring_newest(ring)) {
 		/* Ahead of us: another relay may be faster, so the database judges. */
-		s->seq = s->start.seq;
-		s->ask = history_page(s->context->history, s->seq, page_cb, s);
+		ask_page(s, s->start.seq);
 	} else
 		continue_from(s, s->start.seq);
 	stream_pump(s);
@@ -258,9 +267,12 @@ gather(struct stream *s, struct gathered *out)
 		for (; count < PIECES_MAX && position < ring_head(ring);)
 			if ((c = ring_at(ring, position++))->seq > s->seq && wants(s, c))
 				out[count++] = (struct gathered){ .change = c, .position_after = position };
-		if (count == 0) {
+		if (count == 0 && position > s->position) {
 			s->position = position;
 			s->bytes_at = ring_bytes_before(ring, position);
+			/* Past what it does not want, too: that is its place when it falls off the ring. */
+			if (ring_at(ring, position - 1)->seq > s->seq)
+				s->seq = ring_at(ring, position - 1)->seq;
 		}
 	}
 	return count;
@@ -280,6 +292,9 @@ passed(struct stream *s, const struct gathered *g, int64_t now_us)
 	s->context->stats->deliveries++;
 	if (s->state == STREAM_BATCH) {
 		s->batch_next = g->batch_after;
+		/* A snapshot is in order of id, and not the place in the log that it leads to. */
+		if (s->reset_reason == NULL)
+			s->seq = g->change->seq;
 		return;
 	}
 	s->position = g->position_after;
@@ -343,7 +358,11 @@ stream_pump(struct stream *s)
 static void
 drained_cb(void *arg)
 {
-	stream_pump(arg);
+	struct stream	*s = arg;
+
+	if (s->state == STREAM_PARKED)
+		continue_from(s, s->seq);
+	stream_pump(s);
 }
 
 static void
@@ -363,6 +382,24 @@ drop_slow(struct stream *s, const char *why, uint64_t lag_bytes)
 	die(s, why);
 }
 
+static void
+check_batch(struct stream *s, int64_t now_us)
+{
+	size_t	 unsent = wire_unsent_bytes(s->wire);
+
+	if (unsent != s->unsent_before)
+		s->moved_us = now_us;
+	s->unsent_before = unsent;
+	if (s->reset_reason != NULL && now_us - s->moved_us > STALL_US)
+		drop_slow(s, "does not read its snapshot", unsent);
+	else if (s->reset_reason == NULL && now_us - s->moved_us > PARK_US) {
+		/* Before the unref: room for a batch lets history ask for the next one. */
+		s->state = STREAM_PARKED;
+		batch_unref(s->batch);
+		s->batch = NULL;
+	}
+}
+
 /* One that has been too far behind for a whole second is hung up on: it resumes from its own place. */
 static void
 check_pace(struct stream *s, int64_t now_us)
@@ -379,17 +416,14 @@ check_pace(struct stream *s, int64_t now_us)
 		return;
 	}
 	s->was_behind = behind;
-	if (kept == 0 || kept != s->kept_before)
-		s->moved_us = now_us;
-	s->kept_before = kept;
-	if (s->state == STREAM_BATCH && now_us - s->moved_us > STALL_US)
-		drop_slow(s, "does not read its history", lag);
+	if (s->state == STREAM_BATCH)
+		check_batch(s, now_us);
 }
 
 bool
 stream_tick(struct stream *s, int64_t now_us, bool may_keep_alive)
 {
-	int64_t	 newest = ring_newest(s->context->ring);
+	const struct ring	*ring = s->context->ring;
 
 	if (s->state == STREAM_DEAD)
 		return false;
@@ -397,8 +431,9 @@ stream_tick(struct stream *s, int64_t now_us, bool may_keep_alive)
 	if (s->state == STREAM_DEAD || !may_keep_alive || wire_is_blocked(s->wire) ||
 	    now_us - s->wrote_us < s->context->keepalive_us)
 		return false;
-	if (s->state == STREAM_LIVE && newest >= s->seq)
-		say_place(s, ": keepalive\n", newest);
+	/* The ring's newest is its place only at the head: this may run between an event's coming and the pump. */
+	if (s->state == STREAM_LIVE && s->position == ring_head(ring) && ring_newest(ring) >= s->seq)
+		say_place(s, ": keepalive\n", ring_newest(ring));
 	else
 		say(s, ": keepalive\n\n");
 	return true;

@@ -5,6 +5,7 @@
  *	HELD     nothing is known of the log yet: waits for the first catching up
  *	WAITING  a page of history or a snapshot was asked for
  *	BATCH    sends that page or snapshot
+ *	PARKED   did not take its page in time and gave it back: asks again when the socket has room
  *	LIVE     follows the ring
  *	DEAD     to be freed by the set, never from inside a callback
  *

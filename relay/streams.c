@@ -60,11 +60,12 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct streams	*set = arg;
 	int64_t		 now_us = clock_mono_us();
-	size_t		 share = set->count * TICK_S * 1500000 / (size_t)set->context.keepalive_us + 16, i;
+	size_t		 share = set->count * TICK_S * 1500000 / (size_t)set->context.keepalive_us + 16;
+	size_t		 first = set->next_keepalive, i;
 
 	(void)fd, (void)what;
 	for (size_t n = 0; n < set->count; n++) {
-		i = (set->next_keepalive + n) % set->count;
+		i = (first + n) % set->count;
 		if (stream_tick(set->items[i], now_us, share > 0) && --share == 0)
 			set->next_keepalive = i + 1;
 	}

@@ -5,11 +5,13 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/log.h"
@@ -173,6 +175,17 @@ size_t
 wire_kept_bytes(const struct wire *w)
 {
 	return evbuffer_get_length(bufferevent_get_output(w->bev));
+}
+
+size_t
+wire_unsent_bytes(const struct wire *w)
+{
+	int	 queued = 0;
+
+	/* Without it (not TCP), progress shows in what is kept alone. */
+	if (ioctl(w->fd, SIOCOUTQ, &queued) == -1)
+		queued = 0;
+	return wire_kept_bytes(w) + (size_t)queued;
 }
 
 const char *

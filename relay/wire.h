@@ -50,6 +50,7 @@ void		 wire_keep(struct wire *w, const void *data, size_t len, void (*release)(v
 int		 wire_write(struct wire *w, const void *data, size_t len);
 
 bool		 wire_is_blocked(const struct wire *w);
-size_t		 wire_kept_bytes(const struct wire *w);
+size_t		 wire_kept_bytes(const struct wire *w);	/* not taken by the socket */
+size_t		 wire_unsent_bytes(const struct wire *w);	/* these, and what the peer has not acknowledged */
 const char	*wire_peer(const struct wire *w);	/* ADDRESS:PORT, for the log */
 #endif

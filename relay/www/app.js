@@ -3,6 +3,8 @@
 
 const LIST_MAX = 500;			// rows kept on the page
 const RETRY_MIN_MS = 1000, RETRY_MAX_MS = 30000;
+const CHECK_MS = 5000, CHECK_TIMEOUT_MS = 4000;
+const FRESH_MS = 5000;			// an event older than that is caught up with, and says nothing about latency
 
 const $ = (id) => document.getElementById(id);
 const signals = new Map();		// id -> { record, row }
@@ -10,13 +12,13 @@ let cursor = null;			// EPOCH-SEQ of the last event shown
 let source = null;			// the EventSource
 let next = null;			// id to continue the list before
 let failures = 0, retryTimer = 0;
-let lastAt = null;			// when the last event came, ms
+let lastAt = null;			// when the last event was written, ms
 let generation = 0;			// of the list; what an older one still brings is ignored
 
-function setConnection(state) {
+function setConnection(state, meaning) {
 	const element = $("connection");
 	element.className = state;
-	element.textContent = state;
+	element.textContent = meaning === undefined ? state : `${state}: ${meaning}`;
 }
 
 // Numbers come as the database wrote them: shown as they are, never rounded here.
@@ -67,13 +69,18 @@ function fill(row, r) {
 	row.querySelector(".reason").classList.add("dim");
 }
 
+function showEmpty(text) {
+	$("empty").textContent = text;
+	$("empty").hidden = signals.size > 0;
+}
+
 function showCounts() {
 	let active = 0;
 	for (const { record } of signals.values())
 		active += record.status === "active" ? 1 : 0;
 	$("count").textContent = signals.size;
 	$("active").textContent = active;
-	$("empty").hidden = signals.size > 0;
+	showEmpty("No signals yet. The first one appears here the moment it is written.");
 	$("more").hidden = next === null || signals.size >= LIST_MAX;
 }
 
@@ -102,23 +109,28 @@ function remove(id) {
 }
 
 function trim() {
-	while (signals.size > LIST_MAX) {
-		remove(Number($("signals").lastElementChild.dataset.id));
-		next = null;		// the list's end is no longer what came last
-	}
+	const last = () => Number($("signals").lastElementChild.dataset.id);
+	if (signals.size <= LIST_MAX)
+		return;
+	while (signals.size > LIST_MAX)
+		remove(last());
+	next = last();			// the list ends here now
 }
+
+// A signal older than the list's end has its place below it, and is not there until asked for.
+const isBelow = (event) => event.kind !== "opened" && !signals.has(event.id) && next !== null && event.id < next;
 
 function onEvent(message) {
 	const event = JSON.parse(message.data);
+	const now = Date.now(), at = Date.parse(event.at);
 	cursor = message.lastEventId;
-	lastAt = Date.now();
+	lastAt = Math.max(lastAt ?? 0, at);
 	if (event.kind === "deleted" || event.record === null)
 		remove(event.id);
-	else {
+	else if (!isBelow(event))
 		flash(show(event.record, false));
-		if (event.kind === "opened")
-			$("latency").textContent = `${Math.max(0, lastAt - Date.parse(event.record.generated_at))} ms`;
-	}
+	if (event.kind === "opened" && now - at < FRESH_MS)
+		$("latency").textContent = `${Math.max(0, now - Date.parse(event.record.generated_at))} ms`;
 	trim();
 	showCounts();
 	showAge();
@@ -139,9 +151,36 @@ function retryLater() {
 	retryTimer = setTimeout(cursor === null ? load : listen, ceiling / 2 + Math.random() * ceiling / 2);
 }
 
+const isOpen = (stream) => stream !== null && stream === source && stream.readyState === EventSource.OPEN;
+
+// An open stream proves little: it stays open while the relay is cut off from its database, and one whose other end is
+// gone without a word is as silent as one without news.  So ask.
+async function checkReady() {
+	const stream = source;
+	if (!isOpen(stream))
+		return;
+	let status = 0;
+	try {
+		({ status } = await fetch("/readyz", { signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) }));
+	} catch (error) {
+		console.warn("tocsin: no answer from the relay:", error.message);
+	}
+	if (!isOpen(stream))
+		return;			// something happened meanwhile that knows better
+	if (status !== 200 && status !== 503) {
+		retryLater();
+		return;
+	}
+	failures = 0;
+	if (status === 200)
+		setConnection("live");
+	else
+		setConnection("degraded", "the relay waits for the database");
+}
+
 function listen() {
 	source = new EventSource(`/v1/stream?after=${encodeURIComponent(cursor)}`);
-	source.onopen = () => { failures = 0; setConnection("live"); };
+	source.onopen = checkReady;
 	source.onmessage = onEvent;
 	// Where we were means nothing any more (another database, or too long away): begin with a new list.
 	source.addEventListener("reset", () => { source.close(); source = null; load(); });
@@ -180,8 +219,10 @@ async function load() {
 		listen();
 	} catch (error) {
 		console.warn("tocsin: cannot load the list:", error.message);
-		if (mine === generation)
-			retryLater();
+		if (mine !== generation)
+			return;
+		showEmpty("Cannot reach the signals; trying again.");
+		retryLater();
 	}
 }
 
@@ -206,4 +247,6 @@ async function loadMore() {
 
 $("more").addEventListener("click", loadMore);
 setInterval(showAge, 1000);
+setInterval(checkReady, CHECK_MS);
+document.addEventListener("visibilitychange", checkReady);
 load();

@@ -1,16 +1,16 @@
 // The relay as its users meet it: streams that resume exactly, plain REST, and a page.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import net from 'node:net';
-import { Site, simFeed, until } from './lib/site.mjs';
+import { Site, command, program, simFeed, until } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
 
 // A relay alone, its signals written by hand.
-async function relayOnly(t, conf = {}) {
+async function relayOnly(t, { process: keys = '', ...conf } = {}) {
   const site = await Site.create(t);
   site.configure({ ...conf, processes: undefined });
-  const text = (await import('node:fs')).default;
-  text.writeFileSync(site.conf, text.readFileSync(site.conf, 'utf8').replace(/\[process generator\]\ncommand = .*\n/, ''));
+  fs.writeFileSync(site.conf, fs.readFileSync(site.conf, 'utf8').replace(/\[process generator\]\ncommand = .*\n/, '').replace('[process relay]', `[process relay]\n${keys}`));
   await site.migrate();
   await site.start();
   return site;
@@ -155,8 +155,11 @@ test('GET /v1/signals pages, filters and gives the cursor to go on from', async 
 test('health, readiness, status, the page, and errors that say what to do', async (t) => {
   const site = await relayOnly(t);
   assert.equal((await site.get('/healthz')).status, 200);
+  const ready = await site.get('/readyz');
+  assert.deepEqual([ready.status, await ready.json()], [200, { ready: true }]);
   const status = await site.json('/v1/status');
-  assert.ok(status, 'status is JSON');
+  assert.equal(status.state, 'ready');
+  assert.deepEqual(Object.values(status.database).map((session) => session.state), ['connected', 'connected', 'connected']);
   const page = await site.get('/');
   assert.equal(page.status, 200);
   assert.match(page.headers.get('content-security-policy'), /default-src 'none'/);
@@ -173,12 +176,128 @@ test('health, readiness, status, the page, and errors that say what to do', asyn
   await wrong.arrayBuffer();
 });
 
+// A request in its own words (fetch would not send these): { status, headers, text } of what came until `done(text)`.
+function say(t, site, request, done = () => false) {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(site.port, '127.0.0.1', () => socket.write(request));
+    t.after(() => socket.destroy());
+    let text = '';
+    const finish = () => { socket.destroy(); resolve({ status: Number(text.split(' ')[1]), text }); };
+    socket.setTimeout(20000, () => reject(new Error(`no end: ${text}`)));
+    socket.on('error', reject);
+    socket.on('end', finish);
+    socket.on('data', (data) => { text += data; if (done(text)) finish(); });
+  });
+}
+
+test('a web site that points its own name at the relay, or asks across sites, gets nothing', async (t) => {
+  const site = await relayOnly(t, { relay: 'public_hosts = signals.example.org, vps' });
+  const ask = (host, where, more = '') => say(t, site, `GET ${where} HTTP/1.1\r\n${host === null ? '' : `Host: ${host}\r\n`}${more}Connection: close\r\n\r\n`);
+  for (const host of ['127.0.0.1', `127.0.0.1:${site.port}`, `localhost:${site.port}`, 'LOCALHOST', '[::1]', `[::1]:${site.port}`, 'signals.example.org', 'vps:443', null]) {
+    assert.equal((await ask(host, '/v1/signals')).status, 200, String(host));
+  }
+  for (const where of ['/v1/signals', '/v1/stream', '/v1/status', '/', '/readyz']) {
+    const { status, text } = await ask(`evil.example:${site.port}`, where);
+    assert.equal(status, 421, where);
+    assert.match(text, /"hint":".*public_hosts/);
+  }
+  for (const [from, want] of [['cross-site', 403], ['same-origin', 200], ['same-site', 200], ['none', 200]]) {
+    assert.equal((await ask('localhost', '/v1/signals', `Sec-Fetch-Site: ${from}\r\n`)).status, want, from);
+  }
+  // A link from elsewhere to the page itself is fine.
+  assert.equal((await ask('localhost', '/', 'Sec-Fetch-Site: cross-site\r\n')).status, 200);
+  assert.equal((await ask('localhost', '/v1/stream', 'Sec-Fetch-Site: cross-site\r\n')).status, 403);
+});
+
+test('public_hosts takes names, no addresses of pages', async (t) => {
+  const site = await Site.create(t, { database: false });
+  site.configure({ relay: 'public_hosts = vps, https://signals.example.org/' });
+  const { code, stderr } = await command(program('tocsin-relay'), ['-c', site.conf, '-n']);
+  assert.equal(code, 100);
+  assert.match(stderr, /public_hosts: .*without scheme/);
+});
+
+test('a request pipelined before a stream is answered first, then the stream flows', async (t) => {
+  const site = await relayOnly(t);
+  await insert(site);
+  const head = 'HTTP/1.1\r\nHost: localhost\r\n\r\n';
+  const { text } = await say(t, site, `GET /v1/signals ${head}GET /v1/stream?after=0 ${head}`, (got) => /^data: .*\n\n/m.test(got));
+  const [first, second] = text.split(/(?=HTTP\/1\.1 200)/);
+  assert.match(first, /application\/json[^]*"signals"\s*:\s*\[\{/);
+  assert.match(second, /text\/event-stream[^]*"kind":"opened"/);
+});
+
+test('readiness ends with any of the sessions that it needs, and comes back', async (t) => {
+  const site = await relayOnly(t);
+  const terminate = (who) => site.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tocsin_relay' AND application_name LIKE '%${who}%'`);
+  const readyz = async () => (await site.get('/readyz')).json();
+  for (const [who, why] of [['listener', /no connection to the database$/], ['query', /history/], ['rest', /signals/]]) {
+    await site.sql('ALTER ROLE tocsin_relay CONNECTION LIMIT 0');
+    await terminate(who);
+    await until(`it is not ready without ${who}`, async () => why.test((await readyz()).error));
+    assert.equal((await site.get('/readyz')).status, 503);
+    assert.equal((await site.json('/v1/status')).state, 'degraded');
+    assert.equal((await site.get('/healthz')).status, 200);
+    await site.sql('ALTER ROLE tocsin_relay CONNECTION LIMIT -1');
+    await until(`it is ready with ${who}`, async () => (await readyz()).ready);
+  }
+});
+
+test('a question that takes long holds up no history, and ends', async (t) => {
+  const site = await relayOnly(t, { relay: 'ring_size = 16' });
+  for (let i = 0; i < 30; i++) await insert(site);
+  site.spawn('psql', ['-X', '-q', '-c', "BEGIN; LOCK TABLE signals; SELECT pg_sleep(600)", `${site.conninfo('postgres')} application_name=locker`]);
+  await until('the table is locked', async () => Number(await site.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'locker' AND wait_event = 'PgSleep'")) === 1);
+  let answered = 0;
+  const questions = Array.from({ length: 70 }, async () => {
+    const response = await site.get('/v1/signals');
+    answered++;
+    return { status: response.status, error: (await response.json()).error };
+  });
+  await until('those beyond the limit are refused', () => answered === 6);
+  const stream = new EventStream(site, '/v1/stream?after=0');
+  await until('the history has come', () => stream.events.length === 30);
+  assert.equal(answered, 6, 'the questions still wait');
+  // The first one runs into its time limit.
+  await until('the database gives up on one', () => answered > 6);
+  await site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'locker'");
+  const results = await Promise.all(questions);
+  assert.equal(results.filter((r) => /too many/.test(r.error)).length, 6);
+  assert.ok(results.some((r) => r.status === 503 && /refused/.test(r.error)));
+  assert.ok(results.some((r) => r.status === 200));
+});
+
+test('readers of history that stall hold up no other one, and go on where they were', async (t) => {
+  const site = await relayOnly(t, { relay: 'ring_size = 16' });
+  await site.sql(`INSERT INTO signals (exchange, symbol, timeframe, strategy, side, candle_open_time, candle_close_time, entry, stop_loss,
+    initial_stop, targets, confidence, reason, indicators, generated_at, expires_at)
+    SELECT 'test', 'T' || i || '/USDT', '1m', 'ema_cross', 'long', '2026-01-01', '2026-01-01 00:01', 100, 99, 99, '{102}', 0.5, 'x',
+    json_build_object('pad', repeat('x', 20000)), now(), '2026-01-02' FROM generate_series(1, 600) i`);
+  const stalled = Array.from({ length: 70 }, () => {
+    const socket = net.connect(site.port, '127.0.0.1', () => socket.write('GET /v1/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n'));
+    t.after(() => socket.destroy());
+    return socket.pause();
+  });
+  await until('more of them have pages than may exist at once', async () => (await site.json('/v1/status')).streams.history_pages_total > 64, 60000);
+  const brisk = new EventStream(site, '/v1/stream?after=0');
+  await until('the brisk one has all', () => brisk.events.length === 600, 60000);
+  const { streams } = await site.json('/v1/status');
+  assert.deepEqual([streams.open, streams.dropped_slow_total], [71, 0]);
+  const parts = [];
+  let text = '';
+  stalled[0].on('data', (data) => { text += data; });
+  stalled[0].resume();
+  await until('a stalled one has all', () => text.includes(`id: ${brisk.events.at(-1).id}\n`));
+  for (const [, seq] of text.matchAll(/^id: \S+-(\d+)\ndata: /gm)) parts.push(Number(seq));
+  assert.deepEqual(parts, brisk.seqs);
+});
+
 test('a reader that stalls is dropped, the others see no delay, and it resumes without loss', async (t) => {
   const site = await relayOnly(t, { relay: 'client_buffer = 64K' });
   const stalled = net.connect(site.port, '127.0.0.1');
   t.after(() => stalled.destroy());
-  stalled.write('GET /v1/stream HTTP/1.1\r\nHost: x\r\n\r\n');
-  await until('it is taken over', async () => (await site.json('/v1/status')).relay?.clients !== 0);
+  stalled.write('GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await until('it is taken over', async () => (await site.json('/v1/status')).streams.open === 1);
   stalled.pause();
   const brisk = new EventStream(site, '/v1/stream');
   await until('the other is open', () => brisk.connects === 1);
@@ -201,6 +320,19 @@ test('a reader that stalls is dropped, the others see no delay, and it resumes w
   assert.deepEqual([...ids.map((id) => Number(id.split('-')[1])), ...again.seqs], brisk.seqs);
 });
 
+test('connections that ask for nothing are bounded too, and end', async (t) => {
+  const site = await relayOnly(t, { relay: 'max_clients = 1' });
+  const { pid } = site.process('relay');
+  const open = () => fs.readdirSync(`/proc/${pid}/fd`).length;
+  const sockets = Array.from({ length: 1300 }, () => net.connect(site.port, '127.0.0.1').on('error', () => {}));
+  t.after(() => sockets.forEach((socket) => socket.destroy()));
+  await until('it accepts no more', () => /too many connections/.test(site.log('relay')));
+  assert.ok(open() > 1000 && open() <= 1001 + 64 + 1, `${open()} descriptors`);
+  for (const socket of sockets) socket.destroy();
+  await until('it serves', async () => (await site.get('/healthz')).status === 200);
+  await until('they are gone', () => open() < 100);
+});
+
 test('500 clients come back in the same second after the relay was killed, and miss nothing', async (t) => {
   const site = await relayOnly(t);
   await insert(site);
@@ -212,6 +344,72 @@ test('500 clients come back in the same second after the relay was killed, and m
   await until('all have all', () => streams.every((s) => s.events.length >= 4), 60000);
   for (const s of streams) assert.deepEqual(s.seqs, streams[0].seqs);
   assert.equal(streams.reduce((n, s) => n + s.refused, 0), 0);
+});
+
+// The page in a real browser, spoken to over DevTools' pipe; `see(expression)` evaluates in it.
+async function openPage(t, site) {
+  const child = site.spawn('chromium', ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--remote-debugging-pipe', `--user-data-dir=${site.dir}/chromium`],
+    { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] });
+  const waiting = new Map();
+  let text = '', id = 0;
+  child.stdio[4].on('data', (data) => {
+    const messages = (text += data).split('\0');
+    text = messages.pop();
+    for (const message of messages.map((m) => JSON.parse(m))) waiting.get(message.id)?.(message.result ?? message);
+  });
+  const call = (method, params, sessionId) => new Promise((resolve) => {
+    waiting.set(++id, resolve);
+    child.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+  });
+  const { targetId } = await call('Target.createTarget', { url: `http://localhost:${site.port}/` });
+  const { sessionId } = await call('Target.attachToTarget', { targetId, flatten: true });
+  const see = async (expression) => (await call('Runtime.evaluate', { expression, returnByValue: true }, sessionId)).result?.value;
+  return { see, connection: () => see("document.getElementById('connection')?.textContent"), empty: () => see("(e => e.hidden ? '' : e.textContent)(document.getElementById('empty'))") };
+}
+
+const chromium = (process.env.PATH ?? '').split(':').some((folder) => fs.existsSync(`${folder}/chromium`));
+test('the page says live only while it is, and claims nothing it does not know', { skip: !chromium && 'there is no chromium' }, async (t) => {
+  const site = await relayOnly(t, { process: 'heartbeat_timeout = 5m' }); // the watchdog shall not wake it
+  const terminate = () => site.sql("ALTER ROLE tocsin_relay CONNECTION LIMIT 0; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tocsin_relay'");
+  const allow = () => site.sql('ALTER ROLE tocsin_relay CONNECTION LIMIT -1');
+  await terminate();
+  const page = await openPage(t, site);
+  await until('it says that the signals are out of reach', async () => /Cannot reach/.test(await page.empty()));
+  await allow();
+  await until('it is live', async () => await page.connection() === 'live', 60000);
+  assert.match(await page.empty(), /No signals yet/);
+  await insert(site);
+  await until('the signal shows', async () => await page.see("document.getElementById('count').textContent") === '1');
+  assert.equal(await page.empty(), '');
+  assert.match(await page.see("document.getElementById('latency').textContent"), /^\d+ ms$/);
+  await terminate();
+  await until('it knows that the database is away', async () => /^degraded: /.test(await page.connection()));
+  await allow();
+  await until('it is live again', async () => await page.connection() === 'live', 60000);
+  // A relay that no longer answers, on a connection that stays open.
+  const { pid } = site.process('relay');
+  process.kill(pid, 'SIGSTOP');
+  t.after(() => { try { process.kill(pid, 'SIGCONT'); } catch { /* it has ended */ } });
+  await until('it notices', async () => await page.connection() === 'reconnecting');
+  process.kill(pid, 'SIGCONT');
+  await until('it is live once more', async () => await page.connection() === 'live', 60000);
+  await insert(site);
+  await until('the next signal shows', async () => await page.see("document.getElementById('count').textContent") === '2');
+});
+
+test('an update of a signal below the end of the list does not put it on top', { skip: !chromium && 'there is no chromium' }, async (t) => {
+  const site = await relayOnly(t);
+  for (let i = 0; i < 101; i++) await insert(site);
+  const page = await openPage(t, site);
+  await until('it is live', async () => await page.connection() === 'live');
+  const [[first]] = await site.sql('SELECT min(id) FROM signals');
+  const [[last]] = await site.sql('SELECT max(id) FROM signals');
+  const stop = (id) => site.sql(`UPDATE signals SET status = 'stopped', exit_reason = 'stop_loss', outcome = 'loss', exit_price = 99, closed_at = now() WHERE id = ${id}`);
+  await stop(first);
+  await stop(last);
+  await until('the second update shows', async () => await page.see("document.querySelectorAll('.closed').length") > 0);
+  assert.equal(await page.see("document.getElementById('count').textContent"), '100');
+  assert.equal(await page.see("document.querySelector('.signal').dataset.id"), last);
 });
 
 test('the generator works: its status shows in the relay, live signals reach a stream', async (t) => {
