@@ -41,6 +41,7 @@ struct conf_list {
 struct conf_key {
 	const char	*name;		/* NULL ends the table */
 	enum conf_type	 type;
+	bool		 secret;	/* the value may hold a password: never shown */
 	size_t		 offset;	/* of the value in the struct */
 	const char	*def;		/* default, as in the file; NULL: must be given; "" with CONF_STR: NULL */
 	double		 min, max;	/* of numbers, durations (ms) and sizes (bytes); both 0: no limit */
@@ -51,7 +52,6 @@ struct conf_key {
 	 * a list, or NULL.  False, with what is allowed in `why`, refuses it.
 	 */
 	bool		(*check)(const char *value, char *why, size_t why_size);
-	bool		 secret;	/* the value may hold a password: never shown */
 };
 
 /*
