@@ -27,6 +27,12 @@ clock_wall_us(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
+struct timeval
+clock_timeval_ms(unsigned ms)
+{
+	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+}
+
 /*
  * Days from 1970-01-01 to the given date of the proleptic Gregorian calendar.
  * The year is counted from March, so that the leap day is its last one.

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 #define CLOCK_TEXT_MAX 80	/* room for any clock_iso_*() text and its NUL */
 
@@ -12,6 +13,9 @@ int64_t	 clock_mono_us(void);
 
 /* Microseconds since 1970-01-01 UTC (CLOCK_REALTIME): stamps, never deadlines. */
 int64_t	 clock_wall_us(void);
+
+/* A wait of `ms` as libevent's timers take it. */
+struct timeval clock_timeval_ms(unsigned ms);
 
 /*
  * RFC 3339 text in UTC of `wall_us`, with three or six fractional digits:

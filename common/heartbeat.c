@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -91,7 +92,7 @@ struct heartbeat *
 heartbeat_new(struct event_base *base, unsigned interval_ms, const struct heartbeat_handler *handler, void *arg)
 {
 	struct heartbeat	*h = xcalloc(1, sizeof(*h));
-	struct timeval		 interval = { interval_ms / 1000, (interval_ms % 1000) * 1000 };
+	struct timeval		 interval = clock_timeval_ms(interval_ms);
 
 	h->handler = *handler;
 	h->arg = arg;
@@ -130,10 +131,4 @@ void
 heartbeat_stopping(struct heartbeat *h)
 {
 	beat(h, "STOPPING=1\n");
-}
-
-bool
-heartbeat_supervised(const struct heartbeat *h)
-{
-	return h->fd != -1;
 }

@@ -37,5 +37,4 @@ void		 heartbeat_free(struct heartbeat *h);	/* closes the pipe; NULL is fine */
 /* Say READY=1 or STOPPING=1, with the next STATUS. */
 void		 heartbeat_ready(struct heartbeat *h);
 void		 heartbeat_stopping(struct heartbeat *h);
-bool		 heartbeat_supervised(const struct heartbeat *h);
 #endif

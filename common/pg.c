@@ -49,12 +49,6 @@ static void	 connect_start(struct pg *pg);
 static void	 connection_lost(struct pg *pg);
 static void	 io_cb(evutil_socket_t fd, short what, void *arg);
 
-static struct timeval
-timeval_of_ms(unsigned ms)
-{
-	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
-}
-
 /* Events */
 
 static void
@@ -78,7 +72,7 @@ unwatch(struct pg *pg)
 static void
 arm(struct event *timer, unsigned ms)
 {
-	struct timeval	 after = timeval_of_ms(ms);
+	struct timeval	 after = clock_timeval_ms(ms);
 
 	event_add(timer, &after);
 }
@@ -486,18 +480,6 @@ bool
 pg_is_up(const struct pg *pg)
 {
 	return pg->state == PG_UP && !pg->broken;
-}
-
-size_t
-pg_pending(const struct pg *pg)
-{
-	return pg->pending;
-}
-
-int
-pg_server_version(const struct pg *pg)
-{
-	return pg->state == PG_UP ? PQserverVersion(pg->conn) : 0;
 }
 
 /* Note what libpq took, or have the loop drop a connection that took it not. */

@@ -53,8 +53,6 @@ void		 pg_start(struct pg *pg);	/* first attempt at once */
 void		 pg_free(struct pg *pg);	/* no callbacks any more; NULL is fine */
 
 bool		 pg_is_up(const struct pg *pg);
-size_t		 pg_pending(const struct pg *pg);	/* commands and syncs not answered yet */
-int		 pg_server_version(const struct pg *pg);	/* 150018; 0 while down */
 
 /* Drop the connection and connect anew, for a reason that will be logged. */
 void		 pg_reset(struct pg *pg, const char *why);

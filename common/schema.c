@@ -23,6 +23,13 @@ schema_verdict(int found, char *why, size_t why_size)
 	return why;
 }
 
+/* Of errors only class 42 (no such table, no right to it) stays what it is. */
+bool
+schema_is_known(const struct pg_result *res)
+{
+	return pg_ok(res) || strncmp(pg_sqlstate(res), "42", 2) == 0;
+}
+
 const char *
 schema_check(const struct pg_result *res, char *why, size_t why_size)
 {

@@ -1,6 +1,7 @@
 /* schema: is the database's schema the one that this program was built for? */
 #ifndef TOCSIN_COMMON_SCHEMA_H
 #define TOCSIN_COMMON_SCHEMA_H
+#include <stdbool.h>
 #include <stddef.h>
 
 struct pg_result;
@@ -16,6 +17,10 @@ struct pg_result;
  */
 const char	*schema_verdict(int found, char *why, size_t why_size);
 
-/* The same for the result of SCHEMA_QUERY. */
+/*
+ * The same for the result of SCHEMA_QUERY.  An error that can pass (a lock, a
+ * shutdown, a lost connection) is no verdict: see schema_is_known() first.
+ */
+bool		 schema_is_known(const struct pg_result *res);
 const char	*schema_check(const struct pg_result *res, char *why, size_t why_size);
 #endif

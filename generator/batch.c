@@ -8,6 +8,9 @@
 #include "common/log.h"
 #include "generator/table.h"
 
+/* Holds any identity: the longest names of struct signal, and the words around them. */
+#define KEY_MAX		512
+
 #define IDENTITY_COLUMNS	\
 	"exchange text, symbol text, timeframe text, strategy text, strategy_version integer, params_hash text, " \
 	"candle_open_time timestamptz, mode text"
@@ -199,11 +202,14 @@ batch_open(struct batch *b, const struct signal *s)
 	b->signal_bytes += w->len - before;
 }
 
+/* The members of the identity, as the key of a table. */
 static void
-identity_key(const struct signal *s, struct jsonw *key)
+identity_key(const struct signal *s, char key[KEY_MAX])
 {
-	jsonw_object(key, NULL);
-	put_identity(key, s);
+	struct jsonw	 w;
+
+	jsonw_init_fixed(&w, key, KEY_MAX);
+	put_identity(&w, s);
 }
 
 void
@@ -212,7 +218,7 @@ batch_change(struct batch *b, const struct signal *s)
 	/* One row a statement: within one UPDATE the order of rows, and so of seq, would be the planner's. */
 	struct statement *st = add_statement(b, BATCH_CHANGE);
 	struct jsonw	*w = &st->json;
-	struct jsonw	 key;
+	char		 key[KEY_MAX];
 	bool		 closed = s->status != STATUS_ACTIVE;
 
 	jsonw_object(w, NULL);
@@ -234,27 +240,23 @@ batch_change(struct batch *b, const struct signal *s)
 	b->signal_rows++;
 	b->signal_bytes += w->len;
 	/* It carries the prices itself, and a closed one takes no refresh. */
-	jsonw_init(&key);
-	identity_key(s, &key);
-	table_remove(b->refreshed, key.buf);
-	jsonw_release(&key);
+	identity_key(s, key);
+	table_remove(b->refreshed, key);
 }
 
 void
 batch_refresh(struct batch *b, const struct signal *s)
 {
-	struct jsonw	 key, row;
+	char		 key_buf[KEY_MAX], row_buf[KEY_MAX + 256];
+	struct jsonw	 row;
 
-	jsonw_init(&key);
-	identity_key(s, &key);
-	jsonw_init(&row);
+	identity_key(s, key_buf);
+	jsonw_init_fixed(&row, row_buf, sizeof(row_buf));
 	jsonw_object(&row, NULL);
-	put_identity(&row, s);
+	jsonw_raw(&row, NULL, key_buf, strlen(key_buf));
 	put_prices(&row, s);
 	jsonw_end_object(&row);
-	table_put(b->refreshed, key.buf, row.buf);
-	jsonw_release(&key);
-	jsonw_release(&row);
+	table_put(b->refreshed, key_buf, row_buf);
 }
 
 void
@@ -324,7 +326,7 @@ seal_table(struct batch *b, enum batch_kind kind, const struct table *t)
 		jsonw_raw(&st->json, NULL, row, strlen(row));
 }
 
-size_t
+void
 batch_seal(struct batch *b)
 {
 	if (b->candle_rows > 0) {
@@ -342,6 +344,11 @@ batch_seal(struct batch *b)
 		if (b->statements[i].json.failed)
 			fatalx("batch", "out of memory");
 	}
+}
+
+size_t
+batch_statements(const struct batch *b)
+{
 	return b->count;
 }
 

@@ -36,8 +36,9 @@ void		 batch_judged(struct batch *b, const char *exchange, const char *symbol, e
 size_t		 batch_rows(const struct batch *b);
 size_t		 batch_bytes(const struct batch *b);
 
-/* No more rows: lay the statements out.  Returns their count; the texts stay the batch's. */
-size_t		 batch_seal(struct batch *b);
+/* No more rows: lay the statements out.  Their texts stay the batch's. */
+void		 batch_seal(struct batch *b);
+size_t		 batch_statements(const struct batch *b);
 enum batch_kind	 batch_statement(const struct batch *b, size_t index, const char **json);
 
 size_t		 batch_statement_rows(const struct batch *b, size_t index);

@@ -80,7 +80,9 @@ judge_trades(struct signal *s, const struct candle *c, int64_t end_us)
 enum book_change
 signal_step(struct signal *s, const struct candle *c, int64_t end_us)
 {
-	const struct signal	 old = *s;
+	const enum signal_status status = s->status;
+	const int		 targets_hit = s->targets_hit;
+	const struct decimal	 stop = s->stop_loss, last = s->last_price, favorable = s->max_favorable, adverse = s->max_adverse;
 
 	if (s->status != STATUS_ACTIVE || c->open_us < s->candle_close_us)
 		return BOOK_SAME;
@@ -92,10 +94,10 @@ signal_step(struct signal *s, const struct candle *c, int64_t end_us)
 	s->last_price = c->close;
 	if (s->status == STATUS_ACTIVE && end_us >= s->expires_us)
 		close_signal(s, STATUS_EXPIRED, EXIT_EXPIRED, c->close, end_us);
-	if (s->status != old.status || s->targets_hit != old.targets_hit || decimal_compare(s->stop_loss, old.stop_loss) != 0)
+	if (s->status != status || s->targets_hit != targets_hit || decimal_compare(s->stop_loss, stop) != 0)
 		return BOOK_CHANGED;
-	if (decimal_compare(s->last_price, old.last_price) != 0 || decimal_compare(s->max_favorable, old.max_favorable) != 0 ||
-	    decimal_compare(s->max_adverse, old.max_adverse) != 0)
+	if (decimal_compare(s->last_price, last) != 0 || decimal_compare(s->max_favorable, favorable) != 0 ||
+	    decimal_compare(s->max_adverse, adverse) != 0)
 		return BOOK_REFRESHED;
 	return BOOK_SAME;
 }

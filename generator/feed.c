@@ -6,8 +6,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/suite.h"
-
-#define SYMBOL_PART_MAX	20
+#include "common/symbol.h"
 
 struct feed {
 	struct feed_conf	 common;
@@ -22,17 +21,11 @@ _Static_assert(sizeof(types) / sizeof(types[0]) + 1 == sizeof(feed_type_names) /
     "a name for every type");
 
 static bool
-symbol_ok(const char *value, char *why, size_t why_size)
+market_ok(const char *value, char *why, size_t why_size)
 {
-	static const char	 allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.";
-	size_t			 base = strspn(value, allowed), quote = 0;
-
-	if (value[base] == '/')
-		quote = strspn(value + base + 1, allowed);
 	snprintf(why, why_size, "\"%.60s\" is no BASE/QUOTE: each 1 to %d of A-Z 0-9 and point, as in BTC/USDT",
 	    value, SYMBOL_PART_MAX);
-	return base >= 1 && base <= SYMBOL_PART_MAX && quote >= 1 && quote <= SYMBOL_PART_MAX &&
-	    value[base + 1 + quote] == '\0';
+	return symbol_ok(value, strlen(value));
 }
 
 static bool
@@ -48,7 +41,7 @@ static const struct conf_key common_keys[] = {
 	{ .name = "exchange", .type = CONF_STR, .offset = offsetof(struct feed_conf, exchange),
 	  .def = "", .check = exchange_ok, .help = "column exchange of the tables; empty: the feed's name" },
 	{ .name = "symbols", .type = CONF_LIST, .offset = offsetof(struct feed_conf, symbols),
-	  .check = symbol_ok, .help = "markets as BASE/QUOTE, as in BTC/USDT, ETH/USDT" },
+	  .check = market_ok, .help = "markets as BASE/QUOTE, as in BTC/USDT, ETH/USDT" },
 	{ .name = "timeframe", .type = CONF_ENUM, .offset = offsetof(struct feed_conf, timeframe),
 	  .def = "1m", .choices = timeframe_names, .help = "length of the base candles" },
 	{ .name = NULL }

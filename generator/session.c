@@ -173,8 +173,7 @@ schema_cb(const struct pg_result *res, void *arg)
 
 	if (pg_lost(res))
 		return;
-	/* A lock, a shutdown, a full server pass; a missing table or right does not. */
-	if (!pg_ok(res) && strncmp(pg_sqlstate(res), "42", 2) != 0) {
+	if (!schema_is_known(res)) {
 		pg_reset(s->pg, pg_error(res));
 		return;
 	}

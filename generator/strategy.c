@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/symbol.h"
 #include "generator/indicator_range.h"
 
 /* The registry. */
@@ -56,18 +57,10 @@ struct strategy_state {
 static const char *type_names[TYPES + 1];	/* from the registry, by strategy_new() */
 
 static bool
-symbol_ok(const char *value, char *why, size_t why_size)
+markets_ok(const char *value, char *why, size_t why_size)
 {
-	static const char	 allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.";
-	size_t			 base = strspn(value, allowed), quote;
-
 	snprintf(why, why_size, "* for all, or symbols BASE/QUOTE in capitals");
-	if (strcmp(value, "*") == 0)
-		return true;
-	if (base < 1 || base > 20 || value[base] != '/')
-		return false;
-	quote = strspn(value + base + 1, allowed);
-	return quote >= 1 && quote <= 20 && value[base + 1 + quote] == '\0';
+	return strcmp(value, "*") == 0 || symbol_ok(value, strlen(value));
 }
 
 static bool
@@ -84,7 +77,7 @@ static const struct conf_key common_keys[] = {
 	{ .name = "type", .type = CONF_ENUM, .offset = offsetof(struct common, type),
 	  .choices = type_names, .help = "the rules" },
 	{ .name = "symbols", .type = CONF_LIST, .offset = offsetof(struct common, symbols), .def = "*",
-	  .check = symbol_ok, .help = "symbols it watches, BASE/QUOTE; * for all" },
+	  .check = markets_ok, .help = "symbols it watches, BASE/QUOTE; * for all" },
 	{ .name = "timeframe", .type = CONF_ENUM, .offset = offsetof(struct common, timeframe),
 	  .choices = timeframe_names, .help = "the candles it judges" },
 	{ .name = "atr_period", .type = CONF_INT, .offset = offsetof(struct common, atr_period), .def = "14",

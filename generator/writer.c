@@ -13,6 +13,7 @@
 #include "generator/batch.h"
 
 #define LOCK_NOT_AVAILABLE	"55P03"
+#define NONE			SIZE_MAX
 
 /* A written row that is told in the log once it has committed. */
 struct note {
@@ -30,8 +31,8 @@ struct writer {
 	bool			 session_up;
 	struct batch		*gathering;
 	struct batch		*in_flight;	/* sealed; kept until it has committed */
-	size_t			 statements, answered;
-	size_t			 failed_at;	/* statement that ended the attempt; == statements: none */
+	size_t			 answered;	/* statements of it */
+	size_t			 failed_at;	/* statement that ended the attempt; NONE: no statement did */
 	bool			 sent;		/* the attempt at in_flight is under way */
 	unsigned		 attempts;	/* at in_flight */
 	struct note		*notes, **last_note;
@@ -147,10 +148,9 @@ attempt_failed(struct writer *w, const struct pg_result *res)
 
 	if (pg_lost(res))
 		return;			/* sent again when the session is back */
-	if (is_permanent(pg_sqlstate(res)) && w->failed_at < w->statements) {
+	if (is_permanent(pg_sqlstate(res)) && w->failed_at != NONE) {
 		/* One bad row must not take the good ones of its statement along. */
 		if (batch_split(w->in_flight, w->failed_at)) {
-			w->statements++;
 			send_batch(w);
 			return;
 		}
@@ -169,7 +169,7 @@ attempt_failed(struct writer *w, const struct pg_result *res)
 		return;
 	}
 	wait_ms = backoff_next_ms(&w->backoff, backoff_random());
-	wait = (struct timeval){ wait_ms / 1000, (wait_ms % 1000) * 1000 };
+	wait = clock_timeval_ms(wait_ms);
 	log_warnx("writer", "cannot commit, trying again sqlstate=%s why=\"%s\" retry_ms=%u", pg_sqlstate(res), pg_error(res), wait_ms);
 	if (strcmp(pg_sqlstate(res), LOCK_NOT_AVAILABLE) == 0)
 		name_blocker(w);
@@ -259,10 +259,10 @@ send_batch(struct writer *w)
 	drop_notes(w);
 	w->answered = 0;
 	w->attempts++;
-	w->failed_at = w->statements;
+	w->failed_at = NONE;
 	if (pg_send(w->pg, "BEGIN", 0, NULL, NULL, NULL) == -1)
 		return;
-	for (size_t i = 0; i < w->statements; i++) {
+	for (size_t i = 0; i < batch_statements(w->in_flight); i++) {
 		kind = batch_statement(w->in_flight, i, &json);
 		if (!batch_is_refused(w->in_flight, i) &&
 		    pg_send_prepared(w->pg, batch_names[kind], 1, &json, statement_cb, w) == -1)
@@ -326,7 +326,7 @@ writer_flush(struct writer *w)
 		return;
 	w->in_flight = w->gathering;
 	w->gathering = batch_new();
-	w->statements = batch_seal(w->in_flight);
+	batch_seal(w->in_flight);
 	w->attempts = 0;
 	send_batch(w);
 }

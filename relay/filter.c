@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/symbol.h"
 #include "relay/change.h"
 
 #define STRATEGY_CHARS	"abcdefghijklmnopqrstuvwxyz0123456789_"
-#define SYMBOL_CHARS	"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789."
 
 struct words {
 	size_t	 count;
@@ -56,17 +56,6 @@ span(const char *text, size_t len, const char *allowed)
 }
 
 bool
-filter_symbol_ok(const char *text, size_t len)
-{
-	size_t	 base = span(text, len, SYMBOL_CHARS), quote;
-
-	if (base < 1 || base > 20 || base >= len || text[base] != '/')
-		return false;
-	quote = len - base - 1;
-	return quote >= 1 && quote <= 20 && span(text + base + 1, quote, SYMBOL_CHARS) == quote;
-}
-
-bool
 filter_strategy_ok(const char *text, size_t len)
 {
 	return len >= 1 && len <= 48 && span(text, len, STRATEGY_CHARS) == len;
@@ -97,7 +86,7 @@ static bool
 add_item(struct filter *f, const char *name, const char *text, size_t len)
 {
 	if (strcmp(name, "symbol") == 0)
-		return filter_symbol_ok(text, len) && add_word(&f->symbols, text, len);
+		return symbol_ok(text, len) && add_word(&f->symbols, text, len);
 	if (strcmp(name, "strategy") == 0)
 		return filter_strategy_ok(text, len) && add_word(&f->strategies, text, len);
 	if (strcmp(name, "side") == 0)

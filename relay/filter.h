@@ -29,7 +29,6 @@ bool		 filter_is_empty(const struct filter *f);
  */
 bool		 filter_passes(const struct filter *f, const struct change *c);
 
-/* The words allowed as symbol and strategy, for other queries too. */
-bool		 filter_symbol_ok(const char *text, size_t len);
+/* What may be a strategy, for other queries too. */
 bool		 filter_strategy_ok(const char *text, size_t len);
 #endif

@@ -151,6 +151,7 @@ request_cb(struct evhttp_request *req, void *arg)
 	}
 	for (route = h->params.routes; route->path != NULL && strcmp(route->path, path) != 0; route++)
 		;
+	++*h->params.requests;
 	route->handle(req, h->arg);
 }
 

@@ -7,6 +7,7 @@
 #ifndef TOCSIN_RELAY_HTTP_H
 #define TOCSIN_RELAY_HTTP_H
 #include <stddef.h>
+#include <stdint.h>
 
 struct conf_list;
 struct event_base;
@@ -24,6 +25,7 @@ struct http_route {
 struct http_params {		/* pointers are borrowed */
 	const struct http_route	*routes;
 	const struct conf_list	*names;			/* of ours, see host.h */
+	uint64_t		*requests;		/* counts those that reach a route */
 	size_t			 max_connections;	/* about; those beyond wait to be accepted */
 };
 

@@ -260,8 +260,7 @@ schema_cb(const struct pg_result *res, void *arg)
 	char		 why[256];
 	const char	*wrong;
 
-	/* Of errors only class 42 (no such table, no right to it) is the set-up's fault; others pass. */
-	if (!pg_ok(res) && strncmp(pg_sqlstate(res), "42", 2) != 0) {
+	if (!schema_is_known(res)) {
 		setup_failed(l, "read the schema's number", res);
 		return;
 	}

@@ -29,7 +29,7 @@ static void
 stop(struct relay *r, const char *why, int exit_code)
 {
 	unsigned	 wait_ms = rest_pending(r->rest) > 0 ? FINISH_MS : FLUSH_MS;
-	struct timeval	 wait = { .tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000 };
+	struct timeval	 wait = clock_timeval_ms(wait_ms);
 
 	if (r->stopping)
 		return;
@@ -135,7 +135,6 @@ stream_route(struct evhttp_request *req, void *arg)
 {
 	struct relay	*r = arg;
 
-	r->stats.requests++;
 	subscribe(r->streams, &r->stats, req);
 }
 
@@ -144,43 +143,32 @@ signals_route(struct evhttp_request *req, void *arg)
 {
 	struct relay	*r = arg;
 
-	r->stats.requests++;
 	rest_signals(r->rest, req);
 }
 
 static void
 status_route(struct evhttp_request *req, void *arg)
 {
-	struct relay	*r = arg;
-
-	r->stats.requests++;
-	report_status(r, req);
+	report_status(arg, req);
 }
 
 static void
 ready_route(struct evhttp_request *req, void *arg)
 {
-	struct relay	*r = arg;
-
-	r->stats.requests++;
-	report_ready(r, req);
+	report_ready(arg, req);
 }
 
 static void
 health_route(struct evhttp_request *req, void *arg)
 {
-	struct relay	*r = arg;
-
-	r->stats.requests++;
+	(void)arg;
 	report_health(req);
 }
 
 static void
 page_route(struct evhttp_request *req, void *arg)
 {
-	struct relay	*r = arg;
-
-	r->stats.requests++;
+	(void)arg;
 	page_serve(req);
 }
 
@@ -229,7 +217,7 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.keepalive_ms = r->settings->keepalive_ms,
 	};
 	const struct http_params	 http_params = {
-		.routes = routes, .names = &r->settings->public_hosts,
+		.routes = routes, .names = &r->settings->public_hosts, .requests = &r->stats.requests,
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
 	};
 

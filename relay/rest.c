@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/pg.h"
+#include "common/symbol.h"
 #include "relay/cursor.h"
 #include "relay/filter.h"
 #include "relay/http.h"
@@ -155,7 +156,7 @@ set_parameter(const char *name, const char *value, const char **values, const ch
 		const char	*allowed;
 	} table[P_COUNT] = {
 		[P_STATUS] = { "status", status_ok, NULL, "a list of active, target_hit, stopped, expired, cancelled" },
-		[P_SYMBOL] = { "symbol", filter_symbol_ok, NULL, "a list of BASE/QUOTE in capitals, like BTC/USDT,ETH/USDT" },
+		[P_SYMBOL] = { "symbol", symbol_ok, NULL, "a list of BASE/QUOTE in capitals, like BTC/USDT,ETH/USDT" },
 		[P_STRATEGY] = { "strategy", filter_strategy_ok, NULL, "a list of strategies' names (a-z, 0-9, _)" },
 		[P_SIDE] = { "side", side_ok, NULL, "long, short or both" },
 		[P_BEFORE] = { "before", NULL, id_ok, "a signal's id" },
