@@ -28,6 +28,9 @@ LIBS_WATCHDOG	= -levent_core -linih
 LIBS_GENERATOR	= -levent_core -lpq -linih -lcrypto -lm
 LIBS_RELAY	= -levent_extra -levent_core -lpq -linih -lcjson -lm
 
+# The functions' names for a crash's backtrace, see common/crash.h.
+$B/bin/tocsin-generator $B/bin/tocsin-relay: NAMES = -rdynamic
+
 # A unit test links the archive of everything but the main functions.
 UNIT	= $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ	= $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -62,10 +65,10 @@ $B/bin/tocsin: $(CLI) $B/libcommon.a
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_WATCHDOG)
 $B/bin/tocsin-generator: $(GENERATOR) $B/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_GENERATOR)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(NAMES) $(LDFLAGS) -o $@ $^ $(LIBS_GENERATOR)
 $B/bin/tocsin-relay: $(RELAY) $B/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_RELAY)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(NAMES) $(LDFLAGS) -o $@ $^ $(LIBS_RELAY)
 
 $B/%.o: %.c
 	@mkdir -p $(@D)

@@ -1,10 +1,10 @@
 #include "common/clock.h"
 
-#include <stdio.h>
 #include <time.h>
 
 #define US_PER_SECOND	INT64_C(1000000)
 #define SECONDS_PER_DAY	INT64_C(86400)
+#define DAYS_IN_400_YEARS INT64_C(146097)
 
 static int64_t
 read_clock(clockid_t id)
@@ -46,23 +46,69 @@ days_from_date(int year, int month, int day)
 	return years * 365 + years / 4 - years / 100 + years / 400 + day_of_year - 719468;
 }
 
+static int
+days_in_month(int year, int month)
+{
+	static const int	 days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool			 leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return month == 2 && leap ? 29 : days[month - 1];
+}
+
+/* Write `value` with `digits` digits, zeros first.  Returns what follows. */
+static char *
+put_digits(char *at, int digits, int64_t value)
+{
+	for (int i = digits; i-- > 0; value /= 10)
+		at[i] = (char)('0' + value % 10);
+	return at + digits;
+}
+
+/* The inverse of days_from_date(). */
+static char *
+put_date(char *at, int64_t days)
+{
+	int	 year = 1970 + (int)(days * 400 / DAYS_IN_400_YEARS), month = 1;
+
+	/* The average year comes within one of the true one. */
+	while (days_from_date(year, 1, 1) > days)
+		year--;
+	while (days_from_date(year + 1, 1, 1) <= days)
+		year++;
+	for (days -= days_from_date(year, 1, 1); month < 12 && days >= days_in_month(year, month); month++)
+		days -= days_in_month(year, month);
+	at = put_digits(at, 4, ((year % 10000) + 10000) % 10000);
+	*at++ = '-';
+	at = put_digits(at, 2, month);
+	*at++ = '-';
+	return put_digits(at, 2, days + 1);
+}
+
+/* Neither printf nor gmtime_r: the crash handler uses this too. */
 static char *
 iso_text(int64_t wall_us, int digits, char buf[CLOCK_TEXT_MAX])
 {
-	int64_t		 seconds = wall_us / US_PER_SECOND;
-	int64_t		 us = wall_us % US_PER_SECOND;
-	time_t		 when;
-	struct tm	 tm;
+	int64_t	 us_per_day = SECONDS_PER_DAY * US_PER_SECOND, days = wall_us / us_per_day, us = wall_us % us_per_day;
+	int64_t	 second;
+	char	*at;
 
 	if (us < 0) {
-		us += US_PER_SECOND;
-		seconds--;
+		us += us_per_day;
+		days--;
 	}
-	when = (time_t)seconds;
-	gmtime_r(&when, &tm);
-	snprintf(buf, CLOCK_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%0*dZ",
-	    (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-	    digits, (int)(digits == 3 ? us / 1000 : us));
+	second = us / US_PER_SECOND;
+	us %= US_PER_SECOND;
+	at = put_date(buf, days);
+	*at++ = 'T';
+	at = put_digits(at, 2, second / 3600);
+	*at++ = ':';
+	at = put_digits(at, 2, second / 60 % 60);
+	*at++ = ':';
+	at = put_digits(at, 2, second % 60);
+	*at++ = '.';
+	at = put_digits(at, digits, digits == 3 ? us / 1000 : us);
+	*at++ = 'Z';
+	*at = '\0';
 	return buf;
 }
 
@@ -145,15 +191,6 @@ take_zone(struct rest *r, int *offset_minutes)
 	}
 	*offset_minutes = sign * (hours * 60 + minutes);
 	return true;
-}
-
-static int
-days_in_month(int year, int month)
-{
-	static const int	 days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	bool			 leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	return month == 2 && leap ? 29 : days[month - 1];
 }
 
 bool

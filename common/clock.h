@@ -20,6 +20,7 @@ struct timeval clock_timeval_ms(unsigned ms);
 /*
  * RFC 3339 text in UTC of `wall_us`, with three or six fractional digits:
  * 2026-11-23T10:57:25.123Z.  Years 1 to 9999.  Returns `buf`.
+ * Async-signal-safe (signal-safety(7)), as are the two clocks.
  */
 char	*clock_iso_ms(int64_t wall_us, char buf[CLOCK_TEXT_MAX]);
 char	*clock_iso_us(int64_t wall_us, char buf[CLOCK_TEXT_MAX]);

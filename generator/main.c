@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crash.h"
 #include "common/log.h"
 #include "common/suite.h"
 #include "generator/conf.h"
@@ -56,5 +57,6 @@ main(int argc, char **argv)
 		return migrate(o.conf_path);
 	if (log_open("generator", getenv(LOG_PATH_ENV)) == -1)
 		log_warn("generator", "cannot open the log, writing to stderr path=%s", getenv(LOG_PATH_ENV));
+	crash_init("generator");
 	return service_run(o.conf_path);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "common/crash.h"
 #include "common/log.h"
 #include "common/suite.h"
 #include "relay/inherit.h"
@@ -49,6 +50,7 @@ main(int argc, char **argv)
 		goto out;
 	if (log_open("relay", getenv(LOG_PATH_ENV)) == -1)
 		log_warn("relay", "cannot open the log path=%s", getenv(LOG_PATH_ENV));
+	crash_init("relay");
 	suite_apply_log(&settings.suite);
 	signal(SIGPIPE, SIG_IGN);
 	raise_fd_limit(settings.max_clients);

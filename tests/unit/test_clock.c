@@ -59,6 +59,16 @@ writes_what_it_reads(void **state)
 		clock_iso_us(day * 86400000000 + 1, text);
 		assert_int_equal(parsed(text), day * 86400000000 + 1);
 	}
+	/* And some of every year that has a text. */
+	for (int64_t day = -719162; day <= 2932896; day += 31) {
+		clock_iso_us(day * 86400000000 + 86399999999, text);
+		assert_int_equal(parsed(text), day * 86400000000 + 86399999999);
+	}
+	assert_string_equal(clock_iso_ms(-719162 * INT64_C(86400000000), text), "0001-01-01T00:00:00.000Z");
+	assert_string_equal(clock_iso_ms(2932896 * INT64_C(86400000000), text), "9999-12-31T00:00:00.000Z");
+	/* No time at all is some text of the usual length. */
+	assert_int_equal(strlen(clock_iso_us(INT64_MIN, text)), 27);
+	assert_int_equal(strlen(clock_iso_us(INT64_MAX, text)), 27);
 }
 
 int
