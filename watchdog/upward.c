@@ -107,7 +107,8 @@ upward_close(struct upward *u)
 static bool
 send_text(struct upward *u, const char *text)
 {
-	return sendto(u->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT, (const struct sockaddr *)&u->to, u->to_len) != -1;
+	return sendto(u->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
+	    (const struct sockaddr *)&u->to, u->to_len) != -1;
 }
 
 static bool
