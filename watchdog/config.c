@@ -13,14 +13,29 @@
 
 #define GROUPS_MAX	256
 #define HOUR_MS		3600000
+#define RELOAD_BYTES	98304	/* below malloc's threshold for mappings of their own, so that it stays at hand */
+#define RUNTIME_DIR_MAX	90	/* sockaddr_un has 108 bytes for it and the socket's name */
 
 static const char *const health_choices[] = { "check", "change", "off", NULL };
+
+static bool
+path_ok(const char *value, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "an absolute path");
+	return *value == '/';
+}
 
 static const struct conf_key watchdog_keys[] = {
 	{ .name = "check_interval", .type = CONF_DURATION, .offset = offsetof(struct watchdog_conf, check_interval_ms),
 	  .def = "5s", .min = 100, .max = 60000, .help = "time between two looks at every process, and two writes of status.json" },
 	{ .name = "health_log", .type = CONF_ENUM, .offset = offsetof(struct watchdog_conf, health_log),
 	  .def = "check", .choices = health_choices, .help = "when to log a health: line: at every check, on change only, never" },
+	{ .name = "on_alert", .type = CONF_STR, .offset = offsetof(struct watchdog_conf, on_alert),
+	  .def = "", .check = command_ok, .help = "program to run when a process hangs, crash-loops or has recovered, with the facts in TOCSIN_… variables" },
+	{ .name = "hardware_watchdog", .type = CONF_STR, .offset = offsetof(struct watchdog_conf, hardware_watchdog),
+	  .def = "", .check = path_ok, .help = "device that resets the machine when the watchdog stops feeding it, as /dev/watchdog; empty: none" },
+	{ .name = "hardware_timeout", .type = CONF_DURATION, .offset = offsetof(struct watchdog_conf, hardware_timeout_ms),
+	  .def = "60s", .min = 2000, .max = HOUR_MS, .help = "not fed for so long, the device resets the machine" },
 	{ .name = NULL }
 };
 
@@ -39,6 +54,12 @@ static const struct conf_key process_keys[] = {
 	  .def = "10s", .min = 100, .max = HOUR_MS, .help = "a run of so long was no failure, and the next start comes at once" },
 	{ .name = "kill_grace", .type = CONF_DURATION, .offset = offsetof(struct process_conf, times.kill_grace_ms),
 	  .def = "5s", .min = 0, .max = HOUR_MS, .help = "time to end after SIGTERM or SIGABRT, before SIGKILL" },
+	{ .name = "max_open_files", .type = CONF_INT, .offset = offsetof(struct process_conf, max_open_files),
+	  .def = "65536", .min = 64, .max = 1048576, .help = "how far it may raise its limit of open descriptors (RLIMIT_NOFILE, hard)" },
+	{ .name = "max_memory", .type = CONF_SIZE, .offset = offsetof(struct process_conf, max_memory),
+	  .def = "0", .min = 0, .max = 1099511627776, .help = "limit of its private memory (RLIMIT_DATA); 0: none" },
+	{ .name = "max_cores", .type = CONF_INT, .offset = offsetof(struct process_conf, max_cores),
+	  .def = "3", .min = 0, .max = 1000, .help = "core files kept in its folder STATE_DIR/NAME; with so many, it leaves no more" },
 	{ .name = NULL }
 };
 
@@ -100,7 +121,7 @@ check_process(struct conf *c, const struct conf_section *s, const struct suite_c
 		p->argv = command_split(p->command);
 }
 
-/* An empty value is NULL, and without these two there is nothing to work in. */
+/* An empty value is NULL, and without these there is nothing to work in. */
 static void
 check_suite(struct conf *c, const struct suite_conf *suite)
 {
@@ -108,8 +129,22 @@ check_suite(struct conf *c, const struct suite_conf *suite)
 
 	if (suite->runtime_dir == NULL)
 		conf_error(c, s, "runtime_dir", "is empty: an absolute path is needed");
+	else if (strlen(suite->runtime_dir) > RUNTIME_DIR_MAX)
+		conf_error(c, s, "runtime_dir", "is longer than %d bytes: the control socket in it could not be reached", RUNTIME_DIR_MAX);
 	if (suite->log_dir == NULL)
 		conf_error(c, s, "log_dir", "is empty: an absolute path is needed");
+	if (suite->state_dir == NULL)
+		conf_error(c, s, "state_dir", "is empty: an absolute path is needed");
+}
+
+static void
+check_watchdog(struct conf *c, struct watchdog_conf *w)
+{
+	if (w->on_alert != NULL)
+		w->alert_argv = command_split(w->on_alert);
+	if (w->hardware_watchdog != NULL && w->hardware_timeout_ms < 2 * w->check_interval_ms)
+		conf_error(c, conf_section(c, "watchdog", NULL), "hardware_timeout",
+		    "is less than two of check_interval: a healthy machine would be reset");
 }
 
 static void
@@ -140,6 +175,7 @@ config_load(const char *path, FILE *errors)
 	conf_fill(c, conf_section(c, "tocsin", NULL), suite_keys, &w->suite);
 	conf_fill(c, conf_section(c, "watchdog", NULL), watchdog_keys, w);
 	check_suite(c, &w->suite);
+	check_watchdog(c, w);
 	load_processes(c, w, access(path, R_OK) == 0);	/* else that is the one error to report */
 	suite_ignore_others(c, own);
 	count = conf_finish(c, errors);
@@ -162,6 +198,7 @@ config_free(struct watchdog_conf *w)
 		conf_clear(process_keys, &w->processes[i]);
 	}
 	free(w->processes);
+	free(w->alert_argv);
 	conf_clear(watchdog_keys, w);
 	conf_clear(suite_keys, &w->suite);
 	free(w);
@@ -200,17 +237,32 @@ adopt_process(struct process_conf *p, struct process_conf *fresh)
 	*fresh = old;
 }
 
-bool
-config_adopt(struct watchdog_conf *w, struct watchdog_conf *fresh)
+static const char *
+text_of(const char *value)
+{
+	return value == NULL ? "" : value;
+}
+
+/* What `c` had goes the other way.  False: some of it has to wait for a new start. */
+static bool
+adopt(struct watchdog_conf *w, struct watchdog_conf *fresh)
 {
 	bool	 all = w->count == fresh->count &&
 	    strcmp(w->suite.runtime_dir, fresh->suite.runtime_dir) == 0 &&
-	    strcmp(w->suite.log_dir, fresh->suite.log_dir) == 0;
+	    strcmp(w->suite.log_dir, fresh->suite.log_dir) == 0 &&
+	    strcmp(w->suite.state_dir, fresh->suite.state_dir) == 0 &&
+	    w->hardware_timeout_ms == fresh->hardware_timeout_ms &&
+	    strcmp(text_of(w->hardware_watchdog), text_of(fresh->hardware_watchdog)) == 0;
+	char	*on_alert = w->on_alert, **alert_argv = w->alert_argv;
 
 	w->suite.log_level = fresh->suite.log_level;
 	w->suite.log_max_size = fresh->suite.log_max_size;
 	w->check_interval_ms = fresh->check_interval_ms;
 	w->health_log = fresh->health_log;
+	w->on_alert = fresh->on_alert;
+	w->alert_argv = fresh->alert_argv;
+	fresh->on_alert = on_alert;
+	fresh->alert_argv = alert_argv;
 	for (size_t i = 0; i < w->count; i++) {
 		size_t	 j = 0;
 
@@ -224,4 +276,32 @@ config_adopt(struct watchdog_conf *w, struct watchdog_conf *fresh)
 		adopt_process(&w->processes[i], &fresh->processes[j]);
 	}
 	return all;
+}
+
+/* With memory for a whole configuration at hand none of the many small pieces can fail, and failing would be the end. */
+static bool
+memory_left(void)
+{
+	void	*reserve = malloc(RELOAD_BYTES);
+
+	free(reserve);
+	return reserve != NULL;
+}
+
+bool
+config_reread(struct watchdog_conf *c, const char *path, FILE *errors, struct watchdog_conf **stale)
+{
+	struct watchdog_conf	*fresh;
+
+	if (!memory_left()) {
+		fprintf(errors, "out of memory\n");
+		return false;
+	}
+	if ((fresh = config_load(path, errors)) == NULL)
+		return false;
+	if (!adopt(c, fresh))
+		log_warnx("config", "processes, listen, folders or the hardware watchdog changed: "
+		    "they need a restart of the watchdog path=%s", path);
+	*stale = fresh;
+	return true;
 }

@@ -26,6 +26,7 @@ struct process_conf {
 	char		*command, *user;	/* as configured */
 	struct conf_list listen;
 	struct sup_conf	 times;
+	int64_t		 max_open_files, max_memory, max_cores;	/* count, bytes (0: no limit), count */
 	char		**argv;			/* owned, see command_split() */
 	struct identity	 identity;
 };
@@ -36,6 +37,10 @@ struct watchdog_conf {
 	struct suite_conf	 suite;
 	int64_t			 check_interval_ms;
 	int			 health_log;
+	char			*on_alert;	/* as configured; NULL: nobody is told */
+	char			**alert_argv;	/* owned, see command_split() */
+	char			*hardware_watchdog;	/* path of the device, NULL: none */
+	int64_t			 hardware_timeout_ms;
 	struct process_conf	*processes;	/* in file order: the order of starts */
 	size_t			 count;
 };
@@ -49,10 +54,12 @@ void			 config_free(struct watchdog_conf *c);		/* NULL is fine */
 void			 config_print(const struct watchdog_conf *c, FILE *out);
 
 /*
- * Take over from `fresh` what may change while running: times, commands,
- * users, log settings; what they replace goes the other way.  False when
- * `fresh` differs in more than that (processes, sockets, folders), which waits
- * for a new start of the watchdog.
+ * Read the file again, and take over what may change while running: times,
+ * limits, commands, users, alerts, log settings.  What differs beyond that
+ * (processes, sockets, folders, the hardware watchdog) waits for a new start of
+ * the watchdog, and one line in the log says so.  False, after the errors and
+ * with nothing changed, when anything is wrong.  True: `stale` has what was
+ * replaced, for config_free() once nobody looks at it any more.
  */
-bool			 config_adopt(struct watchdog_conf *c, struct watchdog_conf *fresh);
+bool			 config_reread(struct watchdog_conf *c, const char *path, FILE *errors, struct watchdog_conf **stale);
 #endif

@@ -26,7 +26,7 @@ make_parents(const char *path)
 }
 
 int
-folder_make(const char *path, mode_t mode, gid_t group)
+folder_make(const char *path, mode_t mode, uid_t owner, gid_t group)
 {
 	struct stat	 st;
 
@@ -38,7 +38,7 @@ folder_make(const char *path, mode_t mode, gid_t group)
 	}
 	if (make_parents(path) == -1 || mkdir(path, 0700) == -1)
 		return -1;
-	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) == -1)
+	if ((owner != (uid_t)-1 || group != (gid_t)-1) && chown(path, owner, group) == -1)
 		return -1;
 	return chmod(path, mode);	/* after chown, which may clear bits, and whatever the umask */
 }

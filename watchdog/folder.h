@@ -4,9 +4,9 @@
 #include <sys/types.h>
 
 /*
- * Make the folder at the absolute `path` with exactly this mode and group
- * ((gid_t)-1: leave it), and what is missing above it with 0755.  One that
+ * Make the folder at the absolute `path` with exactly this mode, owner and
+ * group (-1: leave it), and what is missing above it with 0755.  One that
  * exists is left as it is.  0, or -1 with errno.
  */
-int	 folder_make(const char *path, mode_t mode, gid_t group);
+int	 folder_make(const char *path, mode_t mode, uid_t owner, gid_t group);
 #endif

@@ -2,15 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 #include "common/fd.h"
 
-/* A holder that ends cleanly removes the file: a lock on a removed one protects nothing. */
-static bool
-is_still_at(int fd, const char *path)
+bool
+lock_is_at(int fd, const char *path)
 {
 	struct stat	 ours, there;
 
@@ -30,7 +28,7 @@ lock_take(const char *path)
 			fd_close(&fd);
 			return -1;
 		}
-		if (is_still_at(fd, path))
+		if (lock_is_at(fd, path))	/* a holder that ends cleanly removes the file */
 			return fd;
 		fd_close(&fd);
 	}

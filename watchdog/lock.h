@@ -6,6 +6,7 @@
  */
 #ifndef TOCSIN_WATCHDOG_LOCK_H
 #define TOCSIN_WATCHDOG_LOCK_H
+#include <stdbool.h>
 
 /*
  * Create the file when needed and lock it, without waiting.  Returns the
@@ -13,4 +14,7 @@
  * somebody else holds it.
  */
 int	 lock_take(const char *path);
+
+/* Is the descriptor's file the one at `path`?  A lock on a removed one protects nothing. */
+bool	 lock_is_at(int fd, const char *path);
 #endif

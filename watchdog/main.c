@@ -1,7 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,11 +32,41 @@ fill_standard_descriptors(void)
 	return close(fd);
 }
 
+/* The last one that the OOM killer should take; its children say for themselves that they are not (spawn.c). */
+static void
+be_spared(void)
+{
+	static const char	 score[] = "-900";
+	int			 fd = geteuid() == 0 ? open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC) : -1;
+	ssize_t			 n;
+
+	if (fd == -1)
+		return;
+	n = write(fd, score, sizeof(score) - 1);
+	(void)n;	/* refused in a container: then its host decides */
+	close(fd);
+}
+
+/* The folder that it was started in is not ours to hold; reloads need the file all the same. */
+static char *
+absolute_path(const char *path)
+{
+	char	*text, cwd[PATH_MAX];
+	size_t	 size;
+
+	if (*path == '/' || getcwd(cwd, sizeof(cwd)) == NULL)
+		return xstrdup(path);
+	size = strlen(cwd) + strlen(path) + 2;
+	text = xcalloc(1, size);
+	snprintf(text, size, "%s/%s", cwd, path);
+	return text;
+}
+
 /* What makes this process fit to be the one that never dies. */
 static void
 prepare_process(void)
 {
-	static const int	 harmless[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM };
+	static const int	 harmless[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ };
 	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
 	sigset_t		 none;
 
@@ -43,6 +76,7 @@ prepare_process(void)
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);	/* a starter may have left some blocked */
 	(void)umask(022);
+	be_spared();
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
 		log_warn("main", "orphans of children will be left to init");
 }
@@ -72,6 +106,7 @@ main(int argc, char **argv)
 {
 	struct suite_options	 options;
 	struct watchdog_conf	*conf;
+	char			*conf_path;
 	int			 code = EXIT_DONE;
 
 	if (fill_standard_descriptors() == -1)
@@ -85,8 +120,13 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (options.print_conf)
 		config_print(conf, stdout);
-	else if (!options.check_only)
-		code = supervise(options.conf_path, conf);
+	else if (!options.check_only) {
+		conf_path = absolute_path(options.conf_path);
+		if (chdir("/") == -1)
+			fprintf(stderr, "tocsin-watchdog: cannot change to /: %s\n", strerror(errno));
+		code = supervise(conf_path, conf);
+		free(conf_path);
+	}
 	config_free(conf);
 	libevent_global_shutdown();
 	return code;

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/event_struct.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,39 +12,11 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "watchdog/holders.h"
 #include "watchdog/lock.h"
-#include "watchdog/procfs.h"
-#include "watchdog/pulse.h"
-#include "watchdog/spawn.h"
+#include "watchdog/process_private.h"
 
-#define BLOCKED_SAID	8	/* tries, 0.1 s; earlier ones are the last moments of a killed group */
-
-struct process {
-	const struct process_conf *conf;
-	const struct suite_conf	*suite;
-	struct process_handler	 handler;
-	void			*arg;
-	struct event_base	*base;
-	char			 lock_path[PATH_MAX];
-	int			*listen_fds;
-	size_t			 listen_count;
-	struct spawn_plan	*plan;
-
-	struct sup		 sup;
-	struct event		 timer;
-	pid_t			 pid;
-	struct pulse		 pulse;
-	int			 exec_fd;
-	struct event		 exec_event;
-	bool			 hup_owed;		/* reload when it comes up */
-	bool			 said_stopping;		/* once is news */
-	struct spawn_failure	 not_started;		/* error 0: it was */
-
-	unsigned		 starts;
-	int64_t			 up_since_us, up_us;	/* since: 0 when not up */
-	struct procfs_usage	 usage;
-	struct endings		 endings;
-};
+#define WAIT_MIN_US	100000	/* less without a processor is ordinary scheduling */
 
 static void	 feed(struct process *p, struct sup_event ev);
 
@@ -54,18 +24,6 @@ static void
 feed_kind(struct process *p, enum sup_event_kind kind)
 {
 	feed(p, (struct sup_event){ .kind = kind });
-}
-
-static const char *
-name_of(const struct process *p)
-{
-	return p->conf->name;
-}
-
-static long long
-ms(int64_t us)
-{
-	return us < 0 ? -1 : us / 1000;
 }
 
 static void
@@ -78,7 +36,7 @@ heard_cb(enum beat_kind kind, const char *value, size_t len, void *arg)
 		feed_kind(p, kind == BEAT_READY ? SUP_ON_READY : SUP_ON_BEAT);
 	else if (!p->said_stopping) {
 		p->said_stopping = true;
-		log_info("process", "stops by its own word name=%s pid=%d", name_of(p), (int)p->pid);
+		log_info("process", "stops by its own word name=%s pid=%d", process_name(p), (int)p->pid);
 	}
 }
 
@@ -120,21 +78,22 @@ forget_run(struct process *p)
 	fd_close(&p->exec_fd);
 	p->pid = -1;
 	p->hup_owed = p->said_stopping = false;
-	p->usage = (struct procfs_usage){ .rss_kb = -1, .cpu_ms = -1 };
+	p->usage = (struct procfs_usage){ .state = '?', .rss_kb = -1, .cpu_ms = -1 };
+	p->turns = (struct procfs_turns){ 0 };
 }
 
 static void
 begin_run(struct process *p, const struct spawned *s)
 {
 	p->pid = s->pid;
+	p->turns_us = clock_mono_us();
 	p->exec_fd = s->exec_fd;
 	p->not_started = (struct spawn_failure){ 0 };
 	if (pulse_open(&p->pulse, p->base, s->beat_fd) == -1 ||
 	    event_assign(&p->exec_event, p->base, p->exec_fd, EV_READ | EV_PERSIST, exec_cb, p) == -1 ||
 	    event_add(&p->exec_event, NULL) == -1)
-		log_warnx("process", "cannot watch its pipes, looking at every check name=%s pid=%d", name_of(p), (int)p->pid);
+		log_warnx("process", "cannot watch its pipes, looking at every check name=%s pid=%d", process_name(p), (int)p->pid);
 	p->starts++;
-	log_info("process", "started name=%s pid=%d starts=%u", name_of(p), (int)p->pid, p->starts);
 }
 
 /* Fork, and the event that answers SUP_DO_SPAWN. */
@@ -149,7 +108,7 @@ spawn_now(struct process *p)
 		if (errno == EWOULDBLOCK)
 			return (struct sup_event){ .kind = SUP_ON_BLOCKED };
 		e.not_started = (struct spawn_failure){ SPAWN_LOCK, errno };
-	} else if (spawn(p->plan, lock, &s) == -1)
+	} else if (spawn(p->plan, lock, p->cores.count < (unsigned)p->conf->max_cores, &s) == -1)
 		e.not_started = (struct spawn_failure){ SPAWN_FORK, errno };
 	fd_close(&lock);
 	if (e.not_started.error != 0) {
@@ -165,71 +124,88 @@ send_signal(const struct process *p, pid_t to, int sig)
 {
 	/* ESRCH: its exit is on the way to us already. */
 	if (kill(to, sig) == -1 && errno != ESRCH)
-		log_warn("process", "signal name=%s pid=%d signal=%d", name_of(p), (int)p->pid, sig);
+		log_warn("process", "signal name=%s pid=%d signal=%d", process_name(p), (int)p->pid, sig);
 }
 
 static void
-say_late(const struct process *p, int64_t now_us)
+told_cb(pid_t pid, const char *comm, void *arg)
 {
-	if (p->sup.state == SUP_STARTING)
-		log_warnx("process", "late: not ready name=%s pid=%d since_start_ms=%lld start_timeout_ms=%lld", name_of(p),
-		    (int)p->pid, ms(now_us - p->sup.started_us), (long long)p->conf->times.start_timeout_ms);
-	else
-		log_warnx("process", "late: no beat name=%s pid=%d beat_age_ms=%lld heartbeat_timeout_ms=%lld", name_of(p),
-		    (int)p->pid, ms(p->pulse.beat_us == 0 ? -1 : now_us - p->pulse.beat_us), (long long)p->conf->times.heartbeat_timeout_ms);
+	const struct process	*p = arg;
+
+	log_warnx("process", "an earlier copy holds its lock name=%s pid=%d program=%s", process_name(p), (int)pid, comm);
 }
 
+/* Found by the lock that they hold, never by a number from a file. */
 static void
-say_ending(const struct process *p, int64_t now_us)
+evict(struct process *p, int sig)
 {
-	const struct ending	*e = endings_get(&p->endings, 0);
-	char			 text[ENDING_TEXT_MAX];
+	int	 count = holders_signal(p->lock_path, sig, told_cb, p);
 
-	ending_text(e, text);
-	if (p->sup.state == SUP_STOPPED)
-		log_info("process", "ended name=%s pid=%d cause=%s how=\"%s\" run_ms=%lld", name_of(p), (int)e->pid,
-		    e->cause, text, ms(e->run_us));
-	else
-		log_warnx("process", "%s name=%s pid=%d cause=%s how=\"%s\" run_ms=%lld failures_in_a_row=%u "
-		    "next_start_in_ms=%lld", e->not_started.error != 0 ? "failed to start" : "died", name_of(p), (int)e->pid,
-		    e->cause, text, ms(e->run_us), p->sup.failures, ms(p->sup.until_us - now_us));
+	log_warnx("process", "%s whoever holds its lock name=%s lock=%s signalled=%d", sig == SIGKILL ? "killing" : "asking to end",
+	    process_name(p), p->lock_path, count);
+	if (sig != SIGKILL)
+		(void)holders_signal(p->lock_path, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
 }
 
+/* About a run that goes on. */
 static void
-say_alert(const struct process *p, int64_t now_us)
+do_looks(struct process *p, unsigned actions, int64_t now_us)
 {
-	char	 text[ENDING_TEXT_MAX];
-
-	log_errorx("process", "ANOMALY crash-looping name=%s failures_in_a_row=%u last=\"%s\" next_start_in_ms=%lld",
-	    name_of(p), p->sup.failures, ending_text(endings_get(&p->endings, 0), text), ms(p->sup.until_us - now_us));
+	if (actions & SUP_DO_LATE)
+		process_say_late(p, now_us);
+	if (actions & SUP_DO_SUSPECT)
+		process_say_suspect(p);
+	if (actions & SUP_DO_SPARE)
+		process_say_spared(p);
+	if (actions & SUP_DO_CONTINUE) {
+		log_warnx("process", "stopped by somebody (state T), continuing it name=%s pid=%d", process_name(p), (int)p->pid);
+		send_signal(p, p->pid, SIGCONT);
+	}
+	if (actions & SUP_DO_ALERT) {
+		process_say_crash_looping(p, now_us);
+		p->handler.alert(p, "crash-looping", p->arg);
+	}
+	if (actions & SUP_DO_STABLE) {
+		log_info("process", "crash-looping no longer name=%s pid=%d", process_name(p), (int)p->pid);
+		p->handler.alert(p, "recovered", p->arg);
+	}
 }
 
+/* To bring one to its end. */
 static void
-do_actions(struct process *p, unsigned actions, int64_t now_us)
+do_endings(struct process *p, unsigned actions)
 {
 	long long	 grace_ms = p->conf->times.kill_grace_ms;
 
-	if (actions & SUP_DO_LATE)
-		say_late(p, now_us);
-	if (actions & SUP_DO_ALERT)
-		say_alert(p, now_us);
-	if (actions & SUP_DO_STABLE)
-		log_info("process", "crash-looping no longer name=%s pid=%d", name_of(p), (int)p->pid);
 	if (actions & SUP_DO_TERM) {
-		log_info("process", "stopping name=%s pid=%d grace_ms=%lld", name_of(p), (int)p->pid, grace_ms);
+		log_info("process", "stopping name=%s pid=%d grace_ms=%lld", process_name(p), (int)p->pid, grace_ms);
 		send_signal(p, p->pid, SIGTERM);
+		send_signal(p, p->pid, SIGCONT);	/* a stopped one hears it only when it goes on */
 	}
 	if (actions & SUP_DO_ABORT) {
-		log_warnx("process", "hung, aborting name=%s pid=%d cause=%s grace_ms=%lld", name_of(p), (int)p->pid,
+		log_warnx("process", "hung, aborting name=%s pid=%d cause=%s grace_ms=%lld", process_name(p), (int)p->pid,
 		    p->sup.cause == SUP_NO_BEAT ? "no-beat" : "never-ready", grace_ms);
 		send_signal(p, p->pid, SIGABRT);
-		send_signal(p, p->pid, SIGCONT);	/* a stopped one sees it only when it goes on */
+		send_signal(p, p->pid, SIGCONT);
+		p->handler.alert(p, "hung", p->arg);
 	}
 	if (actions & SUP_DO_KILL) {
-		log_warnx("process", "killing name=%s pid=%d", name_of(p), (int)p->pid);
+		log_warnx("process", "killing name=%s pid=%d", process_name(p), (int)p->pid);
 		send_signal(p, -p->pid, SIGKILL);
 		send_signal(p, p->pid, SIGKILL);	/* it may not lead its group yet */
 	}
+	if (actions & (SUP_DO_EVICT | SUP_DO_EVICT_NOW))
+		evict(p, actions & SUP_DO_EVICT ? SIGTERM : SIGKILL);
+}
+
+/* A reload ends nobody: a program that does not know the signal goes on as it is. */
+static void
+hang_up(const struct process *p)
+{
+	if (procfs_handles(p->pid, SIGHUP))
+		send_signal(p, p->pid, SIGHUP);
+	else
+		log_info("process", "takes no SIGHUP, goes on as it is name=%s pid=%d", process_name(p), (int)p->pid);
 }
 
 static void
@@ -239,14 +215,16 @@ entered(struct process *p, enum sup_state from, int64_t now_us)
 		p->up_us += now_us - p->up_since_us;
 		p->up_since_us = 0;
 	}
-	if (p->sup.state == SUP_UP) {
+	if (p->sup.state == SUP_STARTING)
+		log_info("process", "started name=%s pid=%d starts=%u", process_name(p), (int)p->pid, p->starts);
+	else if (p->sup.state == SUP_UP) {
 		p->up_since_us = now_us;
-		log_info("process", "up name=%s pid=%d after_ms=%lld", name_of(p), (int)p->pid, ms(now_us - p->sup.started_us));
+		log_info("process", "up name=%s pid=%d after_ms=%lld", process_name(p), (int)p->pid, process_ms(now_us - p->sup.started_us));
 		if (p->hup_owed)
-			send_signal(p, p->pid, SIGHUP);
+			hang_up(p);
 		p->hup_owed = false;
 	} else if (p->sup.state == SUP_STOPPED && from < SUP_STARTING)
-		log_info("process", "will not be started again name=%s", name_of(p));
+		log_info("process", "not running, and not to be started name=%s", process_name(p));
 	p->handler.changed(p->arg);
 }
 
@@ -265,35 +243,45 @@ arm_timer(struct process *p)
 		left_us = 0;
 	tv = (struct timeval){ left_us / 1000000, left_us % 1000000 };
 	if (event_add(&p->timer, &tv) == -1)
-		log_warnx("process", "cannot arm its timer, looking at every check name=%s", name_of(p));
+		log_warnx("process", "cannot arm its timer, looking at every check name=%s", process_name(p));
+}
+
+/* One step, with all that it asks for.  A start comes first, lines in the log can wait.  False: nothing answers it. */
+static bool
+take_step(struct process *p, struct sup_event *ev)
+{
+	int64_t			 now_us = clock_mono_us();
+	struct sup_step		 n = sup_step(p->sup, ev, now_us, &p->conf->times);
+	enum sup_state		 from = p->sup.state;
+	bool			 ended = ev->kind == SUP_ON_EXIT;
+	struct sup_event	 answer = { .kind = SUP_ON_TIMER };
+	struct ending		 last;
+
+	p->sup = n.next;
+	if (ended)
+		last = *endings_get(&p->endings, 0);
+	if (n.actions & SUP_DO_SPAWN)
+		answer = spawn_now(p);
+	if (ended)
+		process_say_ending(p, &last, now_us);
+	do_looks(p, n.actions, now_us);
+	do_endings(p, n.actions);
+	if (p->sup.state != from)
+		entered(p, from, now_us);
+	*ev = answer;
+	return (n.actions & SUP_DO_SPAWN) != 0;
 }
 
 /* The only writer of p->sup: one step after the other until nothing answers any more. */
 static void
 feed(struct process *p, struct sup_event ev)
 {
-	struct sup_step	 n;
-	enum sup_state	 from;
-	int64_t		 now_us;
+	bool	 beat = ev.kind == SUP_ON_BEAT;
 
-	for (;;) {
-		now_us = clock_mono_us();
-		n = sup_step(p->sup, &ev, now_us, &p->conf->times);
-		from = p->sup.state;
-		p->sup = n.next;
-		if (ev.kind == SUP_ON_EXIT)
-			say_ending(p, now_us);
-		do_actions(p, n.actions, now_us);
-		if (p->sup.state != from)
-			entered(p, from, now_us);
-		if ((n.actions & SUP_DO_SPAWN) == 0)
-			break;
-		ev = spawn_now(p);
-		if (ev.kind == SUP_ON_BLOCKED && p->sup.blocked + 1 == BLOCKED_SAID)
-			log_warnx("process", "another copy still runs, waiting for its end name=%s lock=%s", name_of(p), p->lock_path);
-	}
+	while (take_step(p, &ev))
+		beat = false;
 	/* Most beats only move the deadline away: the timer then comes early once, and is set anew. */
-	if (ev.kind != SUP_ON_BEAT)
+	if (!beat)
 		arm_timer(p);
 }
 
@@ -304,6 +292,47 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	p->handler.due(p, p->arg);
+}
+
+/* What the kernel knows */
+
+/*
+ * The time that it waited for a processor since the last look is not its own
+ * silence.  What it waits just now the kernel counts only when it gets its
+ * turn: one that wants to run and neither ran nor waited has waited all along.
+ */
+static void
+credit_waiting(struct process *p, int64_t now_us)
+{
+	struct procfs_turns	 t;
+	int64_t			 waited_us;
+
+	if (!procfs_turns(p->pid, &t))
+		return;
+	waited_us = t.waited_us - p->turns.waited_us;
+	if (p->usage.state == 'R' && t.ran_us == p->turns.ran_us && waited_us == 0)
+		waited_us = now_us - p->turns_us;
+	p->turns = t;
+	p->turns_us = now_us;
+	if (waited_us < WAIT_MIN_US)
+		return;
+	log_warnx("process", "waited for a processor, not judged for it name=%s pid=%d waited_ms=%lld", process_name(p), (int)p->pid, process_ms(waited_us));
+	feed(p, (struct sup_event){ .kind = SUP_ON_GAP, .gap_us = waited_us });
+}
+
+static enum sup_seen
+see(const struct process *p)
+{
+	switch (p->usage.state) {
+	case 'T':
+		return SUP_SEEN_STOPPED;
+	case 't':
+		return SUP_SEEN_TRACED;
+	case 'D':
+		return SUP_SEEN_STUCK;
+	default:
+		return SUP_SEEN_ALIVE;
+	}
 }
 
 /* For the watchdog */
@@ -324,6 +353,7 @@ process_new(struct event_base *base, const struct process_conf *conf, const stru
 	p->plan = spawn_plan_new(conf, suite, p->listen_fds, listen_count);
 	pulse_init(&p->pulse, conf->name, heard_cb, p);
 	p->exec_fd = -1;
+	cores_init(&p->cores, suite->state_dir, conf->name);
 	forget_run(p);
 	if (snprintf(p->lock_path, sizeof(p->lock_path), "%s/%s.lock", suite->runtime_dir, conf->name) >= PATH_MAX)
 		fatalx("process", "path too long runtime_dir=%s", suite->runtime_dir);
@@ -350,6 +380,14 @@ void
 process_start(struct process *p)
 {
 	feed_kind(p, SUP_ON_START);
+	feed_kind(p, SUP_ON_RETRY);
+}
+
+void
+process_restart(struct process *p)
+{
+	feed_kind(p, SUP_ON_STOP);
+	feed_kind(p, SUP_ON_START);
 }
 
 void
@@ -369,6 +407,7 @@ process_reconfigured(struct process *p)
 {
 	spawn_plan_free(p->plan);
 	p->plan = spawn_plan_new(p->conf, p->suite, p->listen_fds, p->listen_count);
+	cores_recount(&p->cores);	/* somebody may have looked at them */
 	feed_kind(p, SUP_ON_BEAT);	/* patience by new rules begins now */
 	arm_timer(p);
 }
@@ -377,7 +416,7 @@ void
 process_reload(struct process *p)
 {
 	if (p->sup.state == SUP_UP)
-		send_signal(p, p->pid, SIGHUP);
+		hang_up(p);
 	else if (p->sup.state == SUP_STARTING)
 		p->hup_owed = true;	/* now it would die of it, having no handler yet */
 	else
@@ -397,6 +436,8 @@ process_exited(struct process *p, int wait_status)
 	e.wall_us = clock_wall_us();
 	e.run_us = clock_mono_us() - p->sup.started_us;
 	endings_add(&p->endings, &e);
+	if (e.core)
+		cores_add(&p->cores);
 	forget_run(p);
 	feed(p, (struct sup_event){ .kind = SUP_ON_EXIT, .exit_code = e.code, .random = backoff_random() });
 }
@@ -404,16 +445,28 @@ process_exited(struct process *p, int wait_status)
 void
 process_look(struct process *p)
 {
+	struct sup_event	 ev = { .kind = SUP_ON_TIMER };
+	int64_t			 now_us = clock_mono_us();
+
 	pulse_read(&p->pulse);
 	read_exec_outcome(p);
-	feed_kind(p, SUP_ON_TIMER);
+	if (sup_needs_look(&p->sup, now_us, &p->conf->times)) {
+		(void)procfs_usage(p->pid, &p->usage);
+		ev.seen = see(p);
+		credit_waiting(p, now_us);
+	}
+	feed(p, ev);
 }
 
 void
 process_measure(struct process *p)
 {
-	if (p->pid != -1 && !procfs_usage(p->pid, &p->usage))
-		p->usage = (struct procfs_usage){ .rss_kb = -1, .cpu_ms = -1 };
+	if (p->pid == -1)
+		return;
+	(void)procfs_usage(p->pid, &p->usage);
+	/* A beat is not worth asking at: what it waited shortly before its last one is credited too. */
+	if (p->sup.doubt == SUP_SURE && procfs_turns(p->pid, &p->turns))
+		p->turns_us = clock_mono_us();
 }
 
 void
@@ -453,8 +506,9 @@ process_report(const struct process *p, struct process_report *r)
 	bool	 waits = p->sup.state == SUP_BACKOFF || p->sup.state == SUP_BLOCKED;
 
 	*r = (struct process_report){
-		.name = name_of(p), .state = sup_state_name(&p->sup), .pid = p->pid,
-		.restarts = p->starts > 0 ? p->starts - 1 : 0, .failures = p->sup.failures,
+		.name = process_name(p), .state = sup_state_name(&p->sup), .pid = p->pid,
+		.is_up = p->sup.state == SUP_UP, .is_stopped = p->sup.state == SUP_STOPPED,
+		.starts = p->starts, .restarts = p->starts > 0 ? p->starts - 1 : 0, .failures = p->sup.failures, .cores = p->cores.count,
 		.uptime_us = p->pid == -1 ? 0 : now_us - p->sup.started_us,
 		.beat_age_us = p->pulse.beat_us == 0 ? -1 : now_us - p->pulse.beat_us,
 		.next_start_us = waits ? p->sup.until_us - now_us : -1,

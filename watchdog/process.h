@@ -20,13 +20,16 @@ struct process_handler {
 	void	(*changed)(void *arg);
 	/* Its deadline has come: look for own gaps, then call process_look(). */
 	void	(*due)(struct process *p, void *arg);
+	/* Somebody is to be told: it is "hung", "crash-looping", "recovered". */
+	void	(*alert)(const struct process *p, const char *what, void *arg);
 };
 
 /* A snapshot; what it points to is borrowed and good until the loop goes on. */
 struct process_report {
 	const char	*name, *state;
+	bool		 is_up, is_stopped;
 	pid_t		 pid;			/* -1: none */
-	unsigned	 restarts, failures;
+	unsigned	 starts, restarts, failures, cores;
 	int64_t		 uptime_us;		/* of this run; 0 when not running */
 	int64_t		 beat_age_us;		/* -1: no beat in this run */
 	int64_t		 next_start_us;		/* from now; -1: none due */
@@ -46,11 +49,12 @@ struct process	*process_new(struct event_base *base, const struct process_conf *
 		    int *listen_fds_take, size_t listen_count, const struct process_handler *handler, void *arg);
 void		 process_free(struct process *p);	/* NULL is fine */
 
-void		 process_start(struct process *p);
+void		 process_start(struct process *p);	/* at once, also when it waits for its next start */
 void		 process_stop(struct process *p);	/* SIGTERM, kill_grace, SIGKILL; does not wait */
+void		 process_restart(struct process *p);	/* both; starts as soon as it has ended */
 void		 process_last(struct process *p);	/* never start it again */
 
-/* The configuration behind `conf` was replaced: command and user count from the next start, times at once. */
+/* The configuration behind `conf` was replaced: command, user and limits count from the next start, times at once. */
 void		 process_reconfigured(struct process *p);
 
 /* SIGHUP to the process (once it is up), or the next start at once if it waits for one. */
@@ -59,7 +63,7 @@ void		 process_reload(struct process *p);
 /* It was reaped with this wait status. */
 void		 process_exited(struct process *p, int wait_status);
 
-/* Drain its pipe and act on its deadline; process_measure() reads rss and cpu. */
+/* Drain its pipe and act on its deadline; process_measure() asks the kernel for its memory and processor time. */
 void		 process_look(struct process *p);
 void		 process_measure(struct process *p);
 

@@ -25,6 +25,7 @@ parse_stat(const char *text, struct procfs_usage *u)
 	if (at == NULL || at[1] != ' ')
 		return false;
 	at += 2;
+	u->state = *at;
 	for (int field = FIELD_STATE; field <= FIELD_RSS; field++) {
 		if (field == FIELD_STATE)
 			end = strchr(at, ' ');
@@ -41,20 +42,58 @@ parse_stat(const char *text, struct procfs_usage *u)
 	return true;
 }
 
-bool
-procfs_usage(pid_t pid, struct procfs_usage *u)
+/* The text of a file of a process, with its NUL; false when there is none. */
+static bool
+read_file(pid_t pid, const char *name, char *text, size_t size)
 {
-	char	 path[40], text[1024];
+	char	 path[48];
 	ssize_t	 n;
 	int	 fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
 		return false;
-	n = read(fd, text, sizeof(text) - 1);
+	n = read(fd, text, size - 1);
 	fd_close(&fd);
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
-	return parse_stat(text, u);
+	return true;
+}
+
+bool
+procfs_usage(pid_t pid, struct procfs_usage *u)
+{
+	char	 text[1024];
+
+	if (read_file(pid, "stat", text, sizeof(text)) && parse_stat(text, u))
+		return true;
+	*u = (struct procfs_usage){ .state = '?', .rss_kb = -1, .cpu_ms = -1 };
+	return false;
+}
+
+bool
+procfs_turns(pid_t pid, struct procfs_turns *t)
+{
+	char	 text[96], *second, *end;
+
+	*t = (struct procfs_turns){ 0 };
+	if (!read_file(pid, "schedstat", text, sizeof(text)))
+		return false;
+	t->ran_us = strtoll(text, &second, 10) / 1000;
+	t->waited_us = strtoll(second, &end, 10) / 1000;
+	return second != text && end != second;
+}
+
+bool
+procfs_handles(pid_t pid, int sig)
+{
+	char		 text[4096], *ignored, *caught;
+	uint64_t	 mask;
+
+	if (!read_file(pid, "status", text, sizeof(text)) || (ignored = strstr(text, "\nSigIgn:")) == NULL ||
+	    (caught = strstr(text, "\nSigCgt:")) == NULL)
+		return true;
+	mask = strtoull(ignored + 8, NULL, 16) | strtoull(caught + 8, NULL, 16);
+	return (mask >> (sig - 1) & 1) != 0;
 }

@@ -56,6 +56,8 @@ pulse_read(struct pulse *p)
 	while (p->fd != -1 && total < PIPE_CAPACITY && (n = read(p->fd, data, sizeof(data))) > 0) {
 		beat_feed(&p->parser, data, (size_t)n, line_cb, p);
 		total += (size_t)n;
+		if (n < (ssize_t)sizeof(data))
+			break;		/* that was all of it */
 	}
 	if (n == 0) {	/* closed by the child: from now on it has no way to beat */
 		event_del(&p->event);

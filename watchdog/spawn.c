@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fd.h"
@@ -16,15 +17,15 @@
 #include "common/log.h"
 
 #define LISTEN_FIRST	3	/* SD_LISTEN_FDS_START */
-#define NOFILE_HARD	65536	/* what a relay with many browsers may raise its limit to */
 #define OURS_MAX	8	/* variables that we add, see build_environment() */
 
 struct spawn_plan {
 	char		**argv;			/* borrowed from the configuration */
 	char		**envp;			/* owned, the strings too */
 	char		*listen_pid;		/* the one of envp that the child itself completes, or NULL */
-	char		*log_path;
-	const struct identity *identity;	/* borrowed */
+	char		*log_path, *old_log_path, *folder;
+	const struct process_conf *conf;	/* borrowed */
+	const struct suite_conf *suite;		/* borrowed */
 	int		*inherited;		/* sockets, heartbeat, lock: they become LISTEN_FIRST … */
 	size_t		 socket_count;
 };
@@ -49,8 +50,8 @@ number_variable(const char *name, size_t value)
 }
 
 /* What our own supervisor told us is not for our children. */
-static bool
-is_private(const char *entry, bool change_user)
+bool
+spawn_is_private(const char *entry, bool change_user)
 {
 	static const char *const names[] = {
 		"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
@@ -73,7 +74,7 @@ build_environment(struct spawn_plan *plan, const struct process_conf *conf)
 		count++;
 	plan->envp = xcalloc(count + OURS_MAX + 1, sizeof(*plan->envp));
 	for (size_t i = 0; i < count; i++)
-		if (!is_private(environ[i], conf->identity.change))
+		if (!spawn_is_private(environ[i], conf->identity.change))
 			plan->envp[n++] = xstrdup(environ[i]);
 	plan->envp[n++] = number_variable(HEARTBEAT_FD_ENV, LISTEN_FIRST + plan->socket_count);
 	plan->envp[n++] = variable(LOG_PATH_ENV, plan->log_path);
@@ -89,20 +90,31 @@ build_environment(struct spawn_plan *plan, const struct process_conf *conf)
 	}
 }
 
+static char *
+path_of(const char *folder, const char *name, const char *suffix)
+{
+	size_t	 size = strlen(folder) + strlen(name) + strlen(suffix) + 2;
+	char	*path = xcalloc(1, size);
+
+	snprintf(path, size, "%s/%s%s", folder, name, suffix);
+	return path;
+}
+
 struct spawn_plan *
 spawn_plan_new(const struct process_conf *conf, const struct suite_conf *suite, const int *listen_fds, size_t listen_count)
 {
 	struct spawn_plan	*plan = xcalloc(1, sizeof(*plan));
-	size_t			 size = strlen(suite->log_dir) + strlen(conf->name) + sizeof("/.log");
 
 	plan->argv = conf->argv;
-	plan->identity = &conf->identity;
+	plan->conf = conf;
+	plan->suite = suite;
 	plan->socket_count = listen_count;
 	plan->inherited = xcalloc(listen_count + 2, sizeof(int));
 	for (size_t i = 0; i < listen_count; i++)
 		plan->inherited[i] = listen_fds[i];
-	plan->log_path = xcalloc(1, size);
-	snprintf(plan->log_path, size, "%s/%s.log", suite->log_dir, conf->name);
+	plan->log_path = path_of(suite->log_dir, conf->name, ".log");
+	plan->old_log_path = path_of(suite->log_dir, conf->name, ".log.1");
+	plan->folder = path_of(suite->state_dir, conf->name, "");
 	build_environment(plan, conf);
 	return plan;
 }
@@ -116,6 +128,8 @@ spawn_plan_free(struct spawn_plan *plan)
 		free(*e);
 	free(plan->envp);
 	free(plan->log_path);
+	free(plan->old_log_path);
+	free(plan->folder);
 	free(plan->inherited);
 	free(plan);
 }
@@ -126,8 +140,8 @@ spawn_plan_free(struct spawn_plan *plan)
  */
 
 /* Handlers first: unblocked before that, a signal would run the watchdog's own in the child. */
-static bool
-reset_signals(void)
+bool
+spawn_reset_signals(void)
 {
 	struct sigaction	 sa = { .sa_handler = SIG_DFL };
 	sigset_t		 none;
@@ -138,28 +152,44 @@ reset_signals(void)
 	return sigprocmask(SIG_SETMASK, &none, NULL) == 0 && setsid() != -1;
 }
 
-/* While still root; a machine that refuses them is no reason not to start. */
+/* A limit that cannot be had is no reason not to start. */
 static void
-set_limits(void)
+set_limits(const struct process_conf *conf, bool may_dump)
 {
-	struct rlimit	 files;
-	int		 fd;
+	struct rlimit	 files, core = { RLIM_INFINITY, RLIM_INFINITY }, data = { (rlim_t)conf->max_memory, (rlim_t)conf->max_memory };
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < NOFILE_HARD) {
-		files.rlim_max = NOFILE_HARD;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_max = (rlim_t)conf->max_open_files;
+		if (files.rlim_cur > files.rlim_max)
+			files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
-	/* The watchdog may be exempt from the OOM killer; its children are not. */
-	if ((fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)) != -1) {
-		ssize_t	 n = write(fd, "0", 1);
-
-		(void)n;
-		close(fd);
-	}
+	/* 1, not 0: core(5) lets a pipe in core_pattern have its dump at 0 all the same. */
+	if (!may_dump)
+		core = (struct rlimit){ 1, 1 };
+	else if (setrlimit(RLIMIT_CORE, &core) == -1 && getrlimit(RLIMIT_CORE, &core) == 0)
+		core.rlim_cur = core.rlim_max;
+	(void)setrlimit(RLIMIT_CORE, &core);
+	if (conf->max_memory > 0)
+		(void)setrlimit(RLIMIT_DATA, &data);
 }
 
-static bool
-change_user(const struct identity *id)
+/* The watchdog may be exempt from the OOM killer; its children are not. */
+static void
+be_mortal(void)
+{
+	int	 fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	ssize_t	 n;
+
+	if (fd == -1)
+		return;
+	n = write(fd, "0", 1);
+	(void)n;	/* where it is refused the score was not ours to set */
+	close(fd);
+}
+
+bool
+spawn_change_user(const struct identity *id)
 {
 	return !id->change || (setgroups((size_t)id->group_count, id->groups) == 0 &&
 	    setresgid(id->gid, id->gid, id->gid) == 0 && setresuid(id->uid, id->uid, id->uid) == 0);
@@ -179,12 +209,21 @@ die_with_watchdog(pid_t watchdog)
 	return getppid() == watchdog;	/* or it died before we asked */
 }
 
-/* Its own user opens it: no other may be written through a link planted in the folder. */
+/*
+ * Its own user opens it: no other may be written through a link planted in the
+ * folder.  One that has grown too long is put aside now, for the programs that
+ * do not do so themselves.
+ */
 static bool
-open_log(const char *path)
+open_log(const struct spawn_plan *plan)
 {
-	int	 fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	const int	 flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+	int		 fd = open(plan->log_path, flags, 0640), fresh;
+	struct stat	 st;
 
+	if (fd != -1 && fstat(fd, &st) == 0 && st.st_size >= plan->suite->log_max_size &&
+	    rename(plan->log_path, plan->old_log_path) == 0 && (fresh = open(plan->log_path, flags, 0640)) != -1)
+		fd = fresh;
 	return fd != -1 && dup2(fd, STDOUT_FILENO) != -1 && dup2(fd, STDERR_FILENO) != -1;
 }
 
@@ -230,21 +269,24 @@ complete_listen_pid(char *variable_text)
 }
 
 static enum spawn_stage
-become(struct spawn_plan *plan, pid_t watchdog, int *exec_fd)
+become(struct spawn_plan *plan, pid_t watchdog, bool may_dump, int *exec_fd)
 {
-	if (!reset_signals())
+	if (!spawn_reset_signals())
 		return SPAWN_SESSION;
-	set_limits();
-	if (!change_user(plan->identity))
+	be_mortal();
+	set_limits(plan->conf, may_dump);
+	if (!spawn_change_user(&plan->conf->identity))
 		return SPAWN_USER;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return SPAWN_PRIVILEGES;
 	if (!die_with_watchdog(watchdog))
 		return SPAWN_DEATH_SIGNAL;
 	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);	/* changing the user clears it; without it no core */
-	if (!open_log(plan->log_path))
+	if (!open_log(plan))
 		return SPAWN_LOG;
 	if (!arrange_descriptors(plan, exec_fd))
+		return SPAWN_DESCRIPTORS;
+	if (chdir(plan->folder) == -1 && chdir("/") == -1)
 		return SPAWN_DESCRIPTORS;
 	if (plan->listen_pid != NULL)
 		complete_listen_pid(plan->listen_pid);
@@ -253,12 +295,12 @@ become(struct spawn_plan *plan, pid_t watchdog, int *exec_fd)
 }
 
 static void __attribute__((noreturn))
-child(struct spawn_plan *plan, pid_t watchdog, int exec_fd)
+child(struct spawn_plan *plan, pid_t watchdog, bool may_dump, int exec_fd)
 {
 	struct spawn_failure	 why;
 	ssize_t			 n;
 
-	why.stage = become(plan, watchdog, &exec_fd);
+	why.stage = become(plan, watchdog, may_dump, &exec_fd);
 	why.error = errno;
 	n = write(exec_fd, &why, sizeof(why));
 	(void)n;	/* unread, it is an exit 111 with no reason given */
@@ -266,7 +308,7 @@ child(struct spawn_plan *plan, pid_t watchdog, int exec_fd)
 }
 
 int
-spawn(struct spawn_plan *plan, int lock_fd, struct spawned *out)
+spawn(struct spawn_plan *plan, int lock_fd, bool may_dump, struct spawned *out)
 {
 	int		 beat[2] = { -1, -1 }, result[2] = { -1, -1 }, saved;
 	pid_t		 self = getpid(), pid = -1;
@@ -281,7 +323,7 @@ spawn(struct spawn_plan *plan, int lock_fd, struct spawned *out)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	if ((pid = fork()) == 0)
-		child(plan, self, result[1]);
+		child(plan, self, may_dump, result[1]);
 	saved = errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	errno = saved;

@@ -7,9 +7,13 @@
  *	3 …	its listening sockets (LISTEN_FDS, LISTEN_PID)
  *	then	the write end of the heartbeat pipe (TOCSIN_HEARTBEAT_FD)
  *	last	its lock, which it has no need to know: it ends with the process
+ *
+ * Its working folder is STATE_DIR/NAME (or / when that is gone): what it leaves
+ * behind without saying where, a core above all, is its own and found there.
  */
 #ifndef TOCSIN_WATCHDOG_SPAWN_H
 #define TOCSIN_WATCHDOG_SPAWN_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -53,13 +57,21 @@ void			 spawn_plan_free(struct spawn_plan *plan);	/* NULL is fine */
 
 /*
  * Start it.  Does not wait for the exec: `exec_fd` becomes readable when that
- * is decided.  `lock_fd` is handed down and stays open here.  0 and `out`
- * filled, its descriptors the caller's; or -1 with errno and nothing started.
+ * is decided.  `lock_fd` is handed down and stays open here; `may_dump`: a
+ * crash may leave a core.  0 and `out` filled, its descriptors the caller's; or
+ * -1 with errno and nothing started.
  */
-int			 spawn(struct spawn_plan *plan, int lock_fd, struct spawned *out);
+int			 spawn(struct spawn_plan *plan, int lock_fd, bool may_dump, struct spawned *out);
 
 /* Read `exec_fd`: how far it came.  SPAWN_FAILED fills `why`; its exit follows. */
 enum spawn_outcome	 spawn_outcome(int exec_fd, struct spawn_failure *why);
 
 const char		*spawn_stage_name(int stage);
+
+/* An environment entry that is the watchdog's own; with another user, also HOME and the like. */
+bool			 spawn_is_private(const char *entry, bool change_user);
+
+/* Steps of a fresh child, for others who fork: async-signal-safe, false with errno. */
+bool			 spawn_reset_signals(void);	/* and a session of its own */
+bool			 spawn_change_user(const struct identity *id);
 #endif

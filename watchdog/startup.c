@@ -50,6 +50,34 @@ exit_code_of(int error)
 	}
 }
 
+gid_t
+startup_group(const struct watchdog_conf *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (c->processes[i].identity.change)
+			return c->processes[i].identity.gid;
+	return (gid_t)-1;
+}
+
+static int
+make_runtime_folder(const struct watchdog_conf *c)
+{
+	return folder_make(c->suite.runtime_dir, 0750, (uid_t)-1, startup_group(c));
+}
+
+/* One a process, its own: what it must keep, and its cores. */
+static int
+make_state_folder(const struct watchdog_conf *c, const struct process_conf *p, char path[PATH_MAX])
+{
+	const struct identity	*id = &p->identity;
+
+	if (snprintf(path, PATH_MAX, "%s/%s", c->suite.state_dir, p->name) >= PATH_MAX) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return folder_make(path, 0750, id->change ? id->uid : (uid_t)-1, id->change ? id->gid : (gid_t)-1);
+}
+
 /*
  * Root's folders stay root's: a log folder that a service's user owns lets that
  * user lead root's next open astray (CVE-2016-1247).  The processes get in by
@@ -58,21 +86,26 @@ exit_code_of(int error)
 static int
 make_folders(const struct startup *s, const struct watchdog_conf *c)
 {
-	const char	*path;
-	gid_t		 group = (gid_t)-1;
+	const char	*at;
+	char		 path[PATH_MAX];
+	gid_t		 group = startup_group(c);
 
-	for (size_t i = c->count; i-- > 0;)
-		if (c->processes[i].identity.change)
-			group = c->processes[i].identity.gid;	/* in the end the first one's */
-	path = c->suite.runtime_dir;
-	if (folder_make(path, 0750, group) == -1)
+	at = c->suite.runtime_dir;
+	if (make_runtime_folder(c) == -1)
 		goto failed;
-	path = c->suite.log_dir;
-	if (folder_make(path, group == (gid_t)-1 ? 0750 : 01770, group) == -1)
+	at = c->suite.log_dir;
+	if (folder_make(at, group == (gid_t)-1 ? 0750 : 01770, (uid_t)-1, group) == -1)
 		goto failed;
+	at = c->suite.state_dir;
+	if (folder_make(at, 0750, (uid_t)-1, group) == -1)
+		goto failed;
+	at = path;
+	for (size_t i = 0; i < c->count; i++)
+		if (make_state_folder(c, &c->processes[i], path) == -1)
+			goto failed;
 	return 0;
 failed:
-	complain(s, "cannot make the folder %s: %s", path, strerror(errno));
+	complain(s, "cannot make the folder %s: %s", at, strerror(errno));
 	return exit_code_of(errno);
 }
 
@@ -166,6 +199,26 @@ startup_prepare(struct startup *s, const struct watchdog_conf *c)
 	return open_sockets(s, c);
 }
 
+bool
+startup_check(struct startup *s, const struct watchdog_conf *c)
+{
+	char	 path[PATH_MAX];
+	int	 fd;
+
+	if (lock_path(path, c) == -1 || lock_is_at(s->lock_fd, path))
+		return true;
+	if (make_runtime_folder(c) == -1 || (fd = lock_take(path)) == -1) {
+		if (errno == EWOULDBLOCK)
+			return false;
+		log_warn("startup", "the lock was removed and cannot be made again, trying on path=%s", path);
+		return true;
+	}
+	log_warnx("startup", "the lock was removed by somebody and is made again path=%s", path);
+	fd_close(&s->lock_fd);
+	s->lock_fd = fd;
+	return true;
+}
+
 void
 startup_release(struct startup *s, const struct watchdog_conf *c)
 {
@@ -178,7 +231,7 @@ startup_release(struct startup *s, const struct watchdog_conf *c)
 	}
 	free(s->sockets);
 	/* While it is still locked, so that it is certainly ours. */
-	if (s->lock_fd != -1 && lock_path(path, c) == 0)
+	if (s->lock_fd != -1 && lock_path(path, c) == 0 && lock_is_at(s->lock_fd, path))
 		(void)unlink(path);	/* left behind it says "dead", no more */
 	fd_close(&s->lock_fd);
 	fd_close(&s->terminal_fd);

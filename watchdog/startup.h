@@ -18,6 +18,16 @@ struct startup {
 /* 0, or the program's exit code after one line on stderr.  Call startup_release() in any case. */
 int	 startup_prepare(struct startup *s, const struct watchdog_conf *c);
 
+/* The group of the processes: what of the watchdog's they may read has it.  (gid_t)-1: no process changes its user. */
+gid_t	 startup_group(const struct watchdog_conf *c);
+
+/*
+ * Is the lock still there?  Somebody who cleans up the runtime folder would let
+ * a second watchdog start: make the folder and the lock again.  False when that
+ * second one is there already: this one has to go.  Call it now and then.
+ */
+bool	 startup_check(struct startup *s, const struct watchdog_conf *c);
+
 /* Close what was not taken.  The lock's file goes too when we hold it: the end was a clean one. */
 void	 startup_release(struct startup *s, const struct watchdog_conf *c);
 #endif

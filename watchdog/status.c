@@ -15,7 +15,7 @@
 #define PROCESS_MAX	(PIPE_BUF + ENDINGS_KEPT * (ENDING_TEXT_MAX + 160) + 600)
 
 struct status {
-	char	 json_path[PATH_MAX], text_path[PATH_MAX];
+	char	 path[PATH_MAX];
 	bool	 failing;
 	size_t	 size;
 	char	 buf[];
@@ -28,8 +28,7 @@ status_new(const char *runtime_dir, size_t process_count)
 	struct status	*s = xcalloc(1, sizeof(*s) + size);
 
 	s->size = size;
-	if (snprintf(s->json_path, PATH_MAX, "%s/status.json", runtime_dir) >= PATH_MAX ||
-	    snprintf(s->text_path, PATH_MAX, "%s/status.txt", runtime_dir) >= PATH_MAX)
+	if (snprintf(s->path, PATH_MAX, "%s/status.json", runtime_dir) >= PATH_MAX)
 		fatalx("status", "path too long runtime_dir=%s", runtime_dir);
 	return s;
 }
@@ -43,9 +42,7 @@ status_free(struct status *s)
 void
 status_remove(const struct status *s)
 {
-	/* Left behind they only describe a past that their own times tell of. */
-	(void)unlink(s->json_path);
-	(void)unlink(s->text_path);
+	(void)unlink(s->path);	/* left behind it only describes a past that its own times tell of */
 }
 
 static void
@@ -100,6 +97,7 @@ write_process(struct jsonw *w, const struct process_report *r, int64_t watched_u
 	write_seconds(w, "uptime_s", r->uptime_us);
 	jsonw_int(w, "restarts", r->restarts);
 	jsonw_int(w, "failures_in_a_row", r->failures);
+	jsonw_int(w, "cores", r->cores);
 	write_known(w, "beat_age_ms", r->beat_age_us < 0 ? -1 : r->beat_age_us / 1000);
 	write_known(w, "next_start_in_ms", r->next_start_us < 0 ? -1 : r->next_start_us / 1000);
 	jsonw_double(w, "availability_ratio", watched_us > 0 ? (double)r->up_us / (double)watched_us : 0, 6);
@@ -138,8 +136,8 @@ write_json(struct jsonw *w, const struct status_facts *f)
 	jsonw_end_object(w);
 }
 
-static bool
-replace_both(struct status *s, const struct status_facts *f)
+const char *
+status_json(struct status *s, const struct status_facts *f, size_t *len)
 {
 	struct jsonw	 w;
 
@@ -148,23 +146,30 @@ replace_both(struct status *s, const struct status_facts *f)
 	write_json(&w, f);
 	if (w.failed)
 		log_warnx("status", "does not fit its buffer bytes=%zu", s->size);
-	else {
+	else
 		w.buf[w.len++] = '\n';
-		if (file_replace(s->json_path, w.buf, w.len, 0644) == -1)
-			return false;
-	}
-	return file_replace(s->text_path, s->buf, status_text(s->buf, s->size, f), 0644) == 0;
+	*len = w.failed ? 0 : w.len;
+	return s->buf;
+}
+
+const char *
+status_table(struct status *s, const struct status_facts *f, size_t *len)
+{
+	*len = status_text(s->buf, s->size, f);
+	return s->buf;
 }
 
 void
 status_write(struct status *s, const struct status_facts *f)
 {
-	bool	 ok = replace_both(s, f);
+	size_t		 len;
+	const char	*text = status_json(s, f, &len);
+	bool		 ok = len > 0 && file_replace(s->path, text, len, 0644) == 0;
 
 	if (!ok && !s->failing)
-		log_warn("status", "cannot be written, trying on path=%s", s->json_path);
+		log_warn("status", "cannot be written, trying on path=%s", s->path);
 	else if (ok && s->failing)
-		log_info("status", "is written again path=%s", s->json_path);
+		log_info("status", "is written again path=%s", s->path);
 	s->failing = !ok;
 }
 

@@ -17,14 +17,14 @@ judgement_us(const struct sup *s, const struct sup_conf *conf)
 {
 	if (s->state == SUP_UP && conf->heartbeat_timeout_ms == 0)
 		return 0;
-	return s->late ? s->until_us : s->alive_us + patience_us(s, conf);
+	return s->doubt != SUP_SURE ? s->until_us : s->alive_us + patience_us(s, conf);
 }
 
 /* When a run after failures counts as a good one; 0: it does already, or is in doubt. */
 static int64_t
 stable_us(const struct sup *s, const struct sup_conf *conf)
 {
-	if (s->state != SUP_UP || s->failures == 0 || s->late)
+	if (s->state != SUP_UP || s->failures == 0 || s->doubt != SUP_SURE)
 		return 0;
 	return s->started_us + conf->stable_after_ms * US_PER_MS;
 }
@@ -55,6 +55,14 @@ sup_deadline(const struct sup *s, const struct sup_conf *conf)
 }
 
 bool
+sup_needs_look(const struct sup *s, int64_t now_us, const struct sup_conf *conf)
+{
+	int64_t	 judgement = s->state == SUP_STARTING || s->state == SUP_UP ? judgement_us(s, conf) : 0;
+
+	return judgement != 0 && now_us >= judgement;
+}
+
+bool
 sup_is_running(const struct sup *s)
 {
 	return s->state >= SUP_STARTING;
@@ -73,7 +81,7 @@ sup_state_name(const struct sup *s)
 	case SUP_STARTING:
 		return s->failures >= SUP_CRASH_LOOP ? "crash-looping" : "starting";
 	case SUP_UP:
-		return "up";
+		return s->doubt == SUP_SURE ? "up" : s->doubt == SUP_LATE ? "late" : "suspect";
 	case SUP_HUNG:
 		return "hung";
 	case SUP_STOPPING:
@@ -97,7 +105,8 @@ become_up(struct sup_step *n, int64_t now_us)
 {
 	n->next.state = SUP_UP;
 	n->next.ready = true;
-	n->next.late = false;
+	n->next.doubt = SUP_SURE;
+	n->next.spared = false;
 	n->next.alive_us = now_us;
 }
 
@@ -156,21 +165,46 @@ static void
 on_spawned(struct sup *s, int64_t now_us)
 {
 	s->state = SUP_STARTING;
-	s->ready = s->late = false;
+	s->ready = s->spared = false;
+	s->doubt = SUP_SURE;
 	s->cause = SUP_BY_ITSELF;
 	s->blocked = 0;
 	s->started_us = s->alive_us = now_us;
 	s->until_us = 0;
 }
 
+/*
+ * At first it is the last moments of a killed group.  Later it is the child of
+ * a watchdog that died: that one sees its pipe broken and ends by itself, if
+ * it can.  It is asked to, and after the grace every other process is.
+ */
 static void
-on_blocked(struct sup *s, int64_t now_us)
+on_blocked(struct sup_step *n, int64_t now_us, const struct sup_conf *conf)
 {
+	struct sup	*s = &n->next;
 	struct backoff	 b = { .base_ms = SUP_BLOCKED_BASE_MS, .max_ms = SUP_BLOCKED_MAX_MS, .failures = s->blocked };
+	int64_t		 held_us;
 
+	if (s->blocked++ == 0) {
+		s->blocked_us = now_us;
+		s->evicting = false;
+	}
+	held_us = now_us - s->blocked_us;
+	if (!s->evicting && held_us >= (int64_t)SUP_ORPHAN_MS * US_PER_MS) {
+		s->evicting = true;
+		n->actions |= SUP_DO_EVICT;
+	} else if (s->evicting && held_us >= (SUP_ORPHAN_MS + conf->kill_grace_ms) * US_PER_MS)
+		n->actions |= SUP_DO_EVICT_NOW;
 	s->state = SUP_BLOCKED;
 	s->until_us = now_us + (int64_t)backoff_ceiling_ms(&b) * US_PER_MS;
-	s->blocked++;
+}
+
+/* Not running, and nothing is due. */
+static void
+rest(struct sup *s)
+{
+	s->state = SUP_STOPPED;
+	s->until_us = 0;
 }
 
 static void
@@ -182,25 +216,44 @@ on_stop(struct sup_step *n, int64_t now_us, const struct sup_conf *conf)
 	if (s->state == SUP_STARTING || s->state == SUP_UP)
 		end_run(n, SUP_STOPPING, SUP_ASKED, now_us + conf->kill_grace_ms * US_PER_MS);
 	else if (!sup_is_running(s))
-		s->state = SUP_STOPPED;
+		rest(s);
+}
+
+/* Silent at every look: whose fault is it? */
+static void
+decide_on_silent(struct sup_step *n, enum sup_seen seen, int64_t now_us, const struct sup_conf *conf)
+{
+	struct sup	*s = &n->next;
+	bool		 again = seen == SUP_SEEN_TRACED || (seen != SUP_SEEN_ALIVE && !s->spared);
+
+	if (!again) {
+		end_run(n, SUP_HUNG, s->ready ? SUP_NO_BEAT : SUP_NEVER_READY, now_us + conf->kill_grace_ms * US_PER_MS);
+		return;
+	}
+	if (seen == SUP_SEEN_STOPPED)
+		n->actions |= SUP_DO_CONTINUE;
+	else if (!s->spared)
+		n->actions |= SUP_DO_SPARE;
+	s->spared = true;
+	s->doubt = SUP_SURE;
+	s->alive_us = now_us;
 }
 
 /* STARTING or UP: is it alive, and has it been for long enough? */
 static void
-judge(struct sup_step *n, int64_t now_us, const struct sup_conf *conf)
+judge(struct sup_step *n, const struct sup_event *ev, int64_t now_us, const struct sup_conf *conf)
 {
 	struct sup	*s = &n->next;
-	int64_t		 stable = stable_us(s, conf), judgement = judgement_us(s, conf);
+	int64_t		 stable = stable_us(s, conf);
 
-	if (judgement != 0 && now_us >= judgement) {
-		if (s->late)
-			end_run(n, SUP_HUNG, s->ready ? SUP_NO_BEAT : SUP_NEVER_READY,
-			    now_us + conf->kill_grace_ms * US_PER_MS);
-		else {
-			s->late = true;
-			s->until_us = now_us + (int64_t)SUP_SECOND_LOOK_MS * US_PER_MS;
-			n->actions |= SUP_DO_LATE;
+	if (sup_needs_look(s, now_us, conf)) {
+		if (s->doubt == SUP_SUSPECT) {
+			decide_on_silent(n, ev->seen, now_us, conf);
+			return;
 		}
+		n->actions |= s->doubt == SUP_SURE ? SUP_DO_LATE : SUP_DO_SUSPECT;
+		s->doubt++;
+		s->until_us = now_us + (int64_t)SUP_LOOK_MS * US_PER_MS;
 	} else if (stable != 0 && now_us >= stable) {
 		if (s->failures >= SUP_CRASH_LOOP)
 			n->actions |= SUP_DO_STABLE;
@@ -209,12 +262,12 @@ judge(struct sup_step *n, int64_t now_us, const struct sup_conf *conf)
 }
 
 static void
-on_timer(struct sup_step *n, int64_t now_us, const struct sup_conf *conf)
+on_timer(struct sup_step *n, const struct sup_event *ev, int64_t now_us, const struct sup_conf *conf)
 {
 	struct sup	*s = &n->next;
 
 	if (s->state == SUP_STARTING || s->state == SUP_UP) {
-		judge(n, now_us, conf);
+		judge(n, ev, now_us, conf);
 		return;
 	}
 	if (s->until_us == 0 || now_us < s->until_us)
@@ -227,11 +280,11 @@ on_timer(struct sup_step *n, int64_t now_us, const struct sup_conf *conf)
 }
 
 /*
- * While the watchdog did not run, its children may not have run either: that
- * time is nobody's fault.  After a long one both looks begin anew, with some
- * time for the child to get its turn on a machine that just woke up.  Short
- * ones only shift, or a machine that is always a little late would never find
- * a hung child.
+ * While the watchdog did not run, its children may not have run either; while
+ * a child waits for a processor it cannot beat: that time is nobody's fault.
+ * After a long one all looks begin anew, with some time for the child to get
+ * its turn on a machine that just woke up.  Short ones only shift, or a machine
+ * that is always a little late would never find a hung child.
  */
 static void
 on_gap(struct sup *s, int64_t gap_us, int64_t now_us, const struct sup_conf *conf)
@@ -245,10 +298,10 @@ on_gap(struct sup *s, int64_t gap_us, int64_t now_us, const struct sup_conf *con
 		return;
 	}
 	s->alive_us += gap_us;
-	if (s->late)
+	if (s->doubt != SUP_SURE)
 		s->until_us += gap_us;
 	if (gap_us >= (int64_t)SUP_LONG_GAP_MS * US_PER_MS) {
-		s->late = false;
+		s->doubt = SUP_SURE;
 		breath_us = gap_us < patience ? gap_us : patience;
 		if (s->alive_us < now_us + breath_us - patience)
 			s->alive_us = now_us + breath_us - patience;
@@ -264,7 +317,8 @@ on_beat(struct sup *s, int64_t now_us)
 	if (s->state != SUP_UP)
 		return;		/* patience with a start counts from the start */
 	s->alive_us = now_us;
-	s->late = false;
+	s->doubt = SUP_SURE;
+	s->spared = false;
 }
 
 struct sup_step
@@ -285,7 +339,7 @@ sup_step(struct sup now_state, const struct sup_event *ev, int64_t now_us, const
 	case SUP_ON_LAST:
 		s->wanted = false;
 		if (!sup_is_running(s))
-			s->state = SUP_STOPPED;
+			rest(s);
 		break;
 	case SUP_ON_RETRY:
 		if (s->state == SUP_BACKOFF)
@@ -295,7 +349,7 @@ sup_step(struct sup now_state, const struct sup_event *ev, int64_t now_us, const
 		on_spawned(s, now_us);
 		break;
 	case SUP_ON_BLOCKED:
-		on_blocked(s, now_us);
+		on_blocked(&n, now_us, conf);
 		break;
 	case SUP_ON_EXEC:
 		if (s->state == SUP_STARTING && conf->heartbeat_timeout_ms == 0)
@@ -314,7 +368,7 @@ sup_step(struct sup now_state, const struct sup_event *ev, int64_t now_us, const
 		on_exit_of_run(&n, ev, now_us, conf);
 		break;
 	case SUP_ON_TIMER:
-		on_timer(&n, now_us, conf);
+		on_timer(&n, ev, now_us, conf);
 		break;
 	case SUP_ON_GAP:
 		on_gap(s, ev->gap_us, now_us, conf);

@@ -14,9 +14,11 @@
  *	   |                  +--+-- BACKOFF <-- EXIT of any --- HUNG, KILLING
  *	   +-- EXIT, when no further start is wanted (STOPPING, KILLING)
  *
- * A child's patience runs from its last sign of life.  It is over only when the
- * watchdog itself was awake for all of it (SUP_ON_GAP credits its own delays)
- * and a second look SUP_SECOND_LOOK_MS later finds no beat either.
+ * Patience with a child runs from its last sign of life.  Time in which the
+ * watchdog did not run, or the child waited for a processor, is credited
+ * (SUP_ON_GAP).  Then it is late, a look later suspect, a look later hung: and
+ * even then one that a debugger holds is left alone, and one that was stopped
+ * (SIGSTOP) or sits in the kernel gets as much time again, once.
  */
 #ifndef TOCSIN_WATCHDOG_SUPERVISE_H
 #define TOCSIN_WATCHDOG_SUPERVISE_H
@@ -24,12 +26,13 @@
 #include <stdint.h>
 
 #define SUP_CRASH_LOOP		5	/* failures in a row that are an anomaly */
-#define SUP_SECOND_LOOK_MS	500
+#define SUP_LOOK_MS		250	/* from late to suspect, and from suspect to hung */
 #define SUP_BACKOFF_BASE_MS	100
 #define SUP_BACKOFF_MAX_MS	30000
 #define SUP_BLOCKED_BASE_MS	1	/* the lock of a group that is just being killed is free in no time */
 #define SUP_BLOCKED_MAX_MS	1000
-#define SUP_LONG_GAP_MS		1000	/* own delays from here on begin the two looks anew */
+#define SUP_ORPHAN_MS		100	/* a lock held for longer is an earlier copy's: that one is to end */
+#define SUP_LONG_GAP_MS		1000	/* delays from here on begin the looks anew */
 
 enum sup_state {
 	SUP_STOPPED,		/* not running, and not to be started */
@@ -40,6 +43,17 @@ enum sup_state {
 	SUP_HUNG,		/* got SIGABRT, has kill_grace to leave a core */
 	SUP_STOPPING,		/* got SIGTERM, has kill_grace */
 	SUP_KILLING		/* got SIGKILL; its exit must follow */
+};
+
+/* How sure we are that a child works; each look without a beat is a step down. */
+enum sup_doubt { SUP_SURE, SUP_LATE, SUP_SUSPECT };
+
+/* What the kernel says of a child at a look (/proc/PID/stat). */
+enum sup_seen {
+	SUP_SEEN_ALIVE,		/* runs or sleeps; also: unknown */
+	SUP_SEEN_STOPPED,
+	SUP_SEEN_TRACED,
+	SUP_SEEN_STUCK		/* in an uninterruptible system call */
 };
 
 /* Why we ended a run; SUP_BY_ITSELF: we did not. */
@@ -62,7 +76,7 @@ enum sup_event_kind {
 	SUP_ON_BEAT,
 	SUP_ON_EXIT,		/* reaped; also: could not be forked */
 	SUP_ON_TIMER,		/* sup_deadline() has come, and its pipe was drained */
-	SUP_ON_GAP		/* the watchdog itself was late by gap_us */
+	SUP_ON_GAP		/* gap_us in which the watchdog did not run, or the child had no processor */
 };
 
 struct sup_event {
@@ -70,6 +84,7 @@ struct sup_event {
 	int			 exit_code;	/* SUP_ON_EXIT; -1: a signal */
 	uint32_t		 random;	/* SUP_ON_EXIT: any 32 bits, for the jitter */
 	int64_t			 gap_us;	/* SUP_ON_GAP */
+	enum sup_seen		 seen;		/* SUP_ON_TIMER */
 };
 
 struct sup_conf {
@@ -82,25 +97,33 @@ struct sup {
 	enum sup_state	 state;
 	bool		 wanted;	/* to be started again after an exit */
 	bool		 ready;		/* this run was UP */
-	bool		 late;		/* the first look found no beat */
+	enum sup_doubt	 doubt;
+	bool		 spared;	/* it got its time again, since its last beat */
+	bool		 evicting;	/* the holders of its lock were asked to end */
 	enum sup_cause	 cause;		/* of the end of this run */
 	unsigned	 failures;	/* runs in a row that were no stable ones */
 	unsigned	 blocked;	/* tries in a row that found the lock held */
 	int64_t		 started_us;	/* this run's fork */
-	int64_t		 alive_us;	/* patience counts from here: start or last beat, plus own gaps */
-	int64_t		 until_us;	/* of all states but STARTING and UP: when it is their turn */
+	int64_t		 alive_us;	/* patience counts from here: start or last beat, plus what was credited */
+	int64_t		 blocked_us;	/* its lock was found held since */
+	int64_t		 until_us;	/* next look when in doubt; of states but STARTING and UP: when it is their turn */
 };
 
-/* What to do, in this order; any number of them at once. */
+/* What to do; any number of them at once. */
 enum sup_action {
 	SUP_DO_NOTHING	= 0,
 	SUP_DO_LATE	= 1 << 0,	/* say that it is late */
 	SUP_DO_ALERT	= 1 << 1,	/* say that it crash-loops, now and not again */
 	SUP_DO_STABLE	= 1 << 2,	/* say that it crash-loops no longer */
-	SUP_DO_TERM	= 1 << 3,
-	SUP_DO_ABORT	= 1 << 4,	/* SIGABRT and SIGCONT */
-	SUP_DO_KILL	= 1 << 5,	/* SIGKILL to its process group */
-	SUP_DO_SPAWN	= 1 << 6	/* and answer with SPAWNED, BLOCKED or EXIT */
+	SUP_DO_SUSPECT	= 1 << 3,	/* say that it is suspect */
+	SUP_DO_CONTINUE	= 1 << 4,	/* SIGCONT: somebody stopped it */
+	SUP_DO_SPARE	= 1 << 5,	/* say why it is left alone: traced, or stuck in the kernel */
+	SUP_DO_TERM	= 1 << 6,
+	SUP_DO_ABORT	= 1 << 7,	/* SIGABRT and SIGCONT */
+	SUP_DO_KILL	= 1 << 8,	/* SIGKILL to its process group */
+	SUP_DO_EVICT	= 1 << 9,	/* SIGTERM and SIGCONT to whoever holds its lock */
+	SUP_DO_EVICT_NOW = 1 << 10,	/* SIGKILL to them */
+	SUP_DO_SPAWN	= 1 << 11	/* first of all, since a start waits for nothing; answer with SPAWNED, BLOCKED or EXIT */
 };
 
 struct sup_step {
@@ -113,9 +136,12 @@ struct sup_step	 sup_step(struct sup now_state, const struct sup_event *ev, int6
 /* When SUP_ON_TIMER is due, 0 for never. */
 int64_t		 sup_deadline(const struct sup *s, const struct sup_conf *conf);
 
+/* Its next SUP_ON_TIMER decides on a doubt: worth the price of asking the kernel. */
+bool		 sup_needs_look(const struct sup *s, int64_t now_us, const struct sup_conf *conf);
+
 /* There is a process to signal and to wait for. */
 bool		 sup_is_running(const struct sup *s);
 
-/* For people and status.json: up, backoff, crash-looping, … */
+/* For people and status.json: up, late, backoff, crash-looping, … */
 const char	*sup_state_name(const struct sup *s);
 #endif

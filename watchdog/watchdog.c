@@ -12,6 +12,9 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "watchdog/alert.h"
+#include "watchdog/desk.h"
+#include "watchdog/machine.h"
 #include "watchdog/process.h"
 #include "watchdog/status.h"
 
@@ -28,9 +31,14 @@ struct watchdog {
 	struct process		**processes;		/* as many as conf->count */
 	struct process_report	*reports;
 	struct status		*status;
+	struct desk		*desk;
+	struct alert		*alert;
+	struct machine		*machine;
+	struct startup		*startup;
 	struct event		 check, changed, signals[SIGNAL_COUNT];
 	bool			 stopping;
-	int			 terminal_fd;		/* until all have started */
+	bool			 started;		/* all first starts are decided */
+	int			 terminal_fd;		/* until then */
 	int64_t			 wall_started_us, started_us;
 	int64_t			 next_check_us;
 	int64_t			 credited_us;		/* own gaps up to here are settled */
@@ -40,15 +48,17 @@ struct watchdog {
 /* Status */
 
 static struct status_facts
-gather_facts(struct watchdog *w)
+gather_facts(void *arg)
 {
+	struct watchdog	*w = arg;
+
 	for (size_t i = 0; i < w->conf->count; i++) {
 		process_measure(w->processes[i]);
 		process_report(w->processes[i], &w->reports[i]);
 	}
 	return (struct status_facts){
 		.pid = getpid(), .wall_started_us = w->wall_started_us, .uptime_us = clock_mono_us() - w->started_us,
-		.check_interval_ms = w->conf->check_interval_ms, .count = w->conf->count, .reports = w->reports
+		.check_interval_ms = w->conf->check_interval_ms, .stopping = w->stopping, .count = w->conf->count, .reports = w->reports
 	};
 }
 
@@ -61,6 +71,33 @@ log_health(struct watchdog *w, const struct status_facts *f)
 	    (w->conf->health_log == HEALTH_LOG_CHANGE && mark != w->health_mark))
 		status_log_health(f);
 	w->health_mark = mark;
+}
+
+/* Stopping */
+
+/* The last one first: the relay still delivers what the generator writes. */
+static void
+stop_next(struct watchdog *w)
+{
+	for (size_t i = w->conf->count; i-- > 0;)
+		if (!process_is_stopped(w->processes[i])) {
+			process_stop(w->processes[i]);
+			return;
+		}
+	event_base_loopbreak(w->base);
+}
+
+static void
+stop_all(struct watchdog *w)
+{
+	if (w->stopping)
+		return;
+	w->stopping = true;
+	machine_stopping(w->machine);
+	/* None comes back while it waits for its turn. */
+	for (size_t i = 0; i < w->conf->count; i++)
+		process_last(w->processes[i]);
+	stop_next(w);
 }
 
 /* Own gaps and checks */
@@ -122,6 +159,13 @@ check_cb(evutil_socket_t fd, short what, void *arg)
 	credit_own_gap(w);
 	for (size_t i = 0; i < w->conf->count; i++)
 		process_look(w->processes[i]);
+	machine_check(w->machine);
+	alert_check(w->alert);
+	desk_check(w->desk);
+	if (!startup_check(w->startup, w->conf)) {
+		log_errorx("watchdog", "ANOMALY another watchdog runs in this folder, leaving it to that one runtime_dir=%s", w->conf->suite.runtime_dir);
+		stop_all(w);
+	}
 	f = gather_facts(w);
 	status_write(w->status, &f);
 	log_health(w, &f);
@@ -130,7 +174,16 @@ check_cb(evutil_socket_t fd, short what, void *arg)
 
 /* Changes: seen to once for all that come together */
 
-/* Once all first starts are decided: the last word on the terminal. */
+static bool
+all_settled(const struct watchdog *w)
+{
+	for (size_t i = 0; i < w->conf->count; i++)
+		if (!process_is_settled(w->processes[i]))
+			return false;
+	return true;
+}
+
+/* The last word on the terminal. */
 static void
 announce_start(struct watchdog *w)
 {
@@ -139,9 +192,6 @@ announce_start(struct watchdog *w)
 	char				 text[ENDING_TEXT_MAX];
 	size_t				 up = 0;
 
-	for (size_t i = 0; i < w->conf->count; i++)
-		if (!process_is_settled(w->processes[i]))
-			return;
 	for (size_t i = 0; i < w->conf->count; i++) {
 		r = &w->reports[i];
 		e = endings_get(r->endings, 0);
@@ -155,16 +205,17 @@ announce_start(struct watchdog *w)
 	fd_close(&w->terminal_fd);
 }
 
-/* The last one first: the relay still delivers what the generator writes. */
+/* `systemctl status` shows it. */
 static void
-stop_next(struct watchdog *w)
+tell_upward(struct watchdog *w)
 {
-	for (size_t i = w->conf->count; i-- > 0;)
-		if (!process_is_stopped(w->processes[i])) {
-			process_stop(w->processes[i]);
-			return;
-		}
-	event_base_loopbreak(w->base);
+	char	 text[80];
+	size_t	 up = 0;
+
+	for (size_t i = 0; i < w->conf->count; i++)
+		up += w->reports[i].is_up;
+	snprintf(text, sizeof(text), "%zu of %zu processes up", up, w->conf->count);
+	machine_status(w->machine, text);
 }
 
 static void
@@ -178,8 +229,13 @@ changed_cb(evutil_socket_t fd, short what, void *arg)
 		stop_next(w);
 	f = gather_facts(w);
 	status_write(w->status, &f);
-	if (w->terminal_fd != -1)
+	desk_changed(w->desk);
+	tell_upward(w);
+	if (!w->started && all_settled(w)) {
+		w->started = true;
 		announce_start(w);
+		machine_ready(w->machine);
+	}
 }
 
 /*
@@ -196,6 +252,72 @@ process_changed_cb(void *arg)
 		event_active(&w->changed, EV_TIMEOUT, 0);
 	else if (!event_pending(&w->changed, EV_TIMEOUT, NULL))
 		(void)event_add(&w->changed, &moment);	/* failing that, the next check writes them */
+}
+
+static void
+alert_cb(const struct process *p, const char *what, void *arg)
+{
+	struct watchdog		*w = arg;
+	struct process_report	 r;
+
+	process_report(p, &r);
+	for (size_t i = 0; i < w->conf->count; i++)
+		if (w->processes[i] == p)
+			alert_run(w->alert, w->conf, &w->conf->processes[i], what, &r);
+}
+
+/* Operators */
+
+/* The logs in any case: a rotation waits for nobody's configuration. */
+static bool
+reload(struct watchdog *w, FILE *errors)
+{
+	struct watchdog_conf	*stale;
+	bool			 ok;
+
+	machine_reloading(w->machine);
+	log_reopen();
+	if ((ok = config_reread(w->conf, w->conf_path, errors, &stale))) {
+		suite_apply_log(&w->conf->suite);
+		for (size_t i = 0; i < w->conf->count; i++)
+			process_reconfigured(w->processes[i]);
+		config_free(stale);
+		schedule_check(w);
+		log_info("config", "reloaded path=%s", w->conf_path);
+	} else
+		log_errorx("config", "is not valid, going on with the one before path=%s", w->conf_path);
+	for (size_t i = 0; i < w->conf->count; i++)
+		process_reload(w->processes[i]);
+	if (w->started)
+		machine_ready(w->machine);	/* else it follows anyway */
+	process_changed_cb(w);
+	return ok;
+}
+
+static struct process *
+desk_process_cb(size_t i, void *arg)
+{
+	struct watchdog	*w = arg;
+
+	return w->processes[i];
+}
+
+static bool
+desk_stop_cb(void *arg)
+{
+	struct watchdog	*w = arg;
+
+	if (w->stopping)
+		return false;
+	log_info("watchdog", "stopping by an operator's order");
+	stop_all(w);
+	return true;
+}
+
+static bool
+desk_reload_cb(FILE *errors, void *arg)
+{
+	return reload(arg, errors);
 }
 
 /* Signals */
@@ -232,22 +354,9 @@ reap(struct watchdog *w)
 			return;
 		if (p != NULL)
 			process_exited(p, status);
-		else
+		else if (!alert_exited(w->alert, info.si_pid, status))
 			log_debug("watchdog", "reaped a grandchild pid=%d", (int)info.si_pid);
 	}
-}
-
-static void
-stop_all(struct watchdog *w, int sig)
-{
-	if (w->stopping)
-		return;
-	log_info("watchdog", "stopping signal=%d", sig);
-	w->stopping = true;
-	/* None comes back while it waits for its turn. */
-	for (size_t i = 0; i < w->conf->count; i++)
-		process_last(w->processes[i]);
-	stop_next(w);
 }
 
 static void
@@ -262,43 +371,20 @@ log_lines(char *text)
 }
 
 static void
-reread_config(struct watchdog *w)
+reload_by_signal(struct watchdog *w)
 {
-	struct watchdog_conf	*fresh;
-	char			*errors = NULL;
-	size_t			 size;
-	FILE			*stream = open_memstream(&errors, &size);
+	char	*errors = NULL;
+	size_t	 size;
+	FILE	*stream = open_memstream(&errors, &size);
 
 	if (stream == NULL) {
 		log_warn("config", "cannot be read again");
 		return;
 	}
-	fresh = config_load(w->conf_path, stream);
+	(void)reload(w, stream);	/* it is in the log */
 	fclose(stream);
-	if (fresh == NULL) {
-		log_lines(errors);
-		log_errorx("config", "is not valid, going on with the one before path=%s", w->conf_path);
-	} else {
-		if (!config_adopt(w->conf, fresh))
-			log_warnx("config", "processes, listen or folders changed: they need a restart of the watchdog path=%s", w->conf_path);
-		suite_apply_log(&w->conf->suite);
-		for (size_t i = 0; i < w->conf->count; i++)
-			process_reconfigured(w->processes[i]);
-		schedule_check(w);
-		log_info("config", "reloaded path=%s", w->conf_path);
-	}
-	config_free(fresh);
+	log_lines(errors);
 	free(errors);
-}
-
-static void
-reload(struct watchdog *w)
-{
-	log_reopen();
-	reread_config(w);
-	for (size_t i = 0; i < w->conf->count; i++)
-		process_reload(w->processes[i]);
-	process_changed_cb(w);
 }
 
 static void
@@ -310,10 +396,11 @@ signal_cb(evutil_socket_t sig, short what, void *arg)
 		reap(arg);
 		break;
 	case SIGHUP:
-		reload(arg);
+		reload_by_signal(arg);
 		break;
 	default:
-		stop_all(arg, (int)sig);
+		log_info("watchdog", "stopping signal=%d", (int)sig);
+		stop_all(arg);
 	}
 }
 
@@ -349,7 +436,8 @@ add_events(struct watchdog *w)
 struct watchdog *
 watchdog_new(const char *conf_path, struct watchdog_conf *conf, struct startup *s)
 {
-	const struct process_handler	 handler = { process_changed_cb, due_cb };
+	const struct process_handler	 handler = { process_changed_cb, due_cb, alert_cb };
+	const struct desk_handler	 operators = { gather_facts, desk_process_cb, desk_stop_cb, desk_reload_cb };
 	struct watchdog			*w = xcalloc(1, sizeof(*w));
 
 	w->conf_path = conf_path;
@@ -362,6 +450,9 @@ watchdog_new(const char *conf_path, struct watchdog_conf *conf, struct startup *
 	}
 	w->terminal_fd = s->terminal_fd;
 	s->terminal_fd = -1;
+	w->startup = s;
+	w->alert = alert_new();
+	w->machine = machine_new(w->base, conf);
 	w->status = status_new(conf->suite.runtime_dir, conf->count);
 	w->reports = xcalloc(conf->count, sizeof(*w->reports));
 	w->processes = xcalloc(conf->count, sizeof(struct process *));
@@ -370,7 +461,11 @@ watchdog_new(const char *conf_path, struct watchdog_conf *conf, struct startup *
 		    conf->processes[i].listen.count, &handler, w);
 		s->sockets[i] = NULL;
 	}
-	return w;
+	if ((w->desk = desk_new(w->base, conf->suite.runtime_dir, startup_group(conf), w->status, &operators, w)) != NULL)
+		return w;
+	log_error("watchdog", "no control socket runtime_dir=%s", conf->suite.runtime_dir);
+	watchdog_free(w);
+	return NULL;
 }
 
 void
@@ -398,8 +493,11 @@ watchdog_free(struct watchdog *w)
 		return;
 	for (size_t i = 0; w->processes != NULL && i < w->conf->count; i++)
 		process_free(w->processes[i]);
+	desk_free(w->desk);
 	free(w->processes);
 	free(w->reports);
+	alert_free(w->alert);
+	machine_free(w->machine);
 	status_free(w->status);
 	if (w->base != NULL) {
 		for (size_t i = 0; i < SIGNAL_COUNT; i++)

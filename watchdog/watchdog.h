@@ -11,7 +11,8 @@ struct watchdog;
 
 /*
  * Make it; nothing is started yet.  `conf_path` and `conf` are borrowed, `conf`
- * is changed by reloads.  The sockets and the terminal of `s` are taken.
+ * is changed by reloads.  The sockets and the terminal of `s` are taken, its
+ * lock is looked after.
  * NULL after a line in the log when there is no event loop to be had.
  */
 struct watchdog	*watchdog_new(const char *conf_path, struct watchdog_conf *conf, struct startup *s);

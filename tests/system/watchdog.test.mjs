@@ -3,34 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { Site, alive, command, program, until } from './lib/site.mjs';
-
-// A child that beats, in shell: its pid goes to a file, so that a test can find it at once.
-const beating = (site, name, body = 'sleep 0.1 & wait $!') => {
-  const file = `${site.dir}/${name}.sh`;
-  fs.writeFileSync(file, `#!/bin/sh
-echo "READY=1" >&$TOCSIN_HEARTBEAT_FD
-echo $$ >>${site.dir}/${name}.pids
-while echo "WATCHDOG=1" >&$TOCSIN_HEARTBEAT_FD; do ${body}; done
-`);
-  return file;
-};
-const pids = (site, name) => {
-  try {
-    return fs.readFileSync(`${site.dir}/${name}.pids`, 'utf8').trim().split('\n').map(Number);
-  } catch {
-    return [];
-  }
-};
-
-async function supervised(t, { keys = '', watchdog = 'check_interval = 200ms', body } = {}) {
-  const site = await Site.create(t, { database: false });
-  const script = beating(site, 'beater', body);
-  site.configure({ tocsin: 'heartbeat_interval = 200ms', processes: `[process beater]\ncommand = /bin/sh ${script}\n${keys}` });
-  fs.writeFileSync(site.conf, fs.readFileSync(site.conf, 'utf8').replace('check_interval = 1s', watchdog));
-  await site.start({ ready: false });
-  await until('it is up', () => fs.existsSync(`${site.dir}/run/status.json`) && site.process('beater').state === 'up');
-  return site;
-}
+import { beating, pids, supervised } from './lib/beating.mjs';
 
 test('a killed child is back at once, and the death is told', async (t) => {
   const site = await supervised(t);
@@ -113,7 +86,7 @@ test('a program that is missing is started as soon as it is there', async (t) =>
 
 test('SIGTERM stops all, in order, and leaves nothing behind', async (t) => {
   const site = await Site.create(t, { database: false });
-  const scripts = ['one', 'two'].map((name) => `[process ${name}]\ncommand = /bin/sh ${beating(site, name, `sleep 1000 & wait $!`)}\nheartbeat_timeout = 0\n`);
+  const scripts = ['one', 'two'].map((name) => `[process ${name}]\ncommand = /bin/sh ${beating(site, name, { body: 'sleep 1000 & wait $!' })}\nheartbeat_timeout = 0\n`);
   site.configure({ processes: scripts.join('') });
   await site.start({ ready: false });
   await until('both are up', () => ['one', 'two'].every((name) => pids(site, name).length === 1));

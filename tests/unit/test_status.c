@@ -1,4 +1,4 @@
-/* status.json and status.txt: valid, complete and within their buffers, also at their largest. */
+/* status.json and the table: valid, complete and within their buffers, also at their largest. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ fill(struct bench *b)
 	for (size_t i = 0; i < COUNT; i++)
 		b->reports[i] = (struct process_report){
 			.name = longest_name, .state = "crash-looping", .pid = 4194304, .restarts = UINT32_MAX,
-			.failures = UINT32_MAX, .uptime_us = INT64_MAX / 4, .beat_age_us = INT64_MAX / 4,
+			.failures = UINT32_MAX, .cores = UINT32_MAX, .uptime_us = INT64_MAX / 4, .beat_age_us = INT64_MAX / 4,
 			.next_start_us = INT64_MAX / 4, .up_us = 1, .rss_kb = INT64_MAX / 4, .cpu_ms = INT64_MAX / 4000,
 			.status = b->status, .status_len = sizeof(b->status) - 8, .endings = &b->endings
 		};
@@ -87,16 +87,17 @@ largest_status_fits(void **state)
 {
 	struct bench	*b = *state;
 	struct status	*s = status_new(b->dir, COUNT);
+	const char	*table;
 	char		*text;
+	size_t		 len;
 
 	fill(b);
 	status_write(s, &b->facts);
 	text = slurp(b->dir, "status.json");
 	assert_true(json_valid(text, strlen(text)));
 	free(text);
-	text = slurp(b->dir, "status.txt");
-	assert_int_equal(text[strlen(text) - 1], '\n');
-	free(text);
+	table = status_table(s, &b->facts, &len);
+	assert_int_equal(table[len - 1], '\n');
 	status_remove(s);
 	status_free(s);
 }
@@ -114,7 +115,7 @@ fresh_process_has_nulls(void **state)
 	status_write(s, &b->facts);
 	text = slurp(b->dir, "status.json");
 	assert_non_null(strstr(text, "\"processes\":[{\"name\":\"relay\",\"state\":\"starting\",\"pid\":null,\"uptime_s\":0.000,"
-	    "\"restarts\":0,\"failures_in_a_row\":0,\"beat_age_ms\":null,\"next_start_in_ms\":null,\"availability_ratio\":0,"
+	    "\"restarts\":0,\"failures_in_a_row\":0,\"cores\":0,\"beat_age_ms\":null,\"next_start_in_ms\":null,\"availability_ratio\":0,"
 	    "\"rss_kb\":null,\"cpu_s\":null,\"last_exits\":[],\"status\":null}]}"));
 	free(text);
 	status_remove(s);

@@ -167,8 +167,18 @@ beats_move_the_deadline(void **state)
 	}
 }
 
+/* Late, suspect, and what the last look decides when the kernel says `seen`. */
+static unsigned
+stay_silent(struct bench *b, enum sup_seen seen)
+{
+	assert_int_equal(wait_for_it(b), SUP_DO_LATE);
+	assert_int_equal(wait_for_it(b), SUP_DO_SUSPECT);
+	b->now_us = deadline(b);
+	return feed_event(b, (struct sup_event){ .kind = SUP_ON_TIMER, .seen = seen });
+}
+
 static void
-silent_one_is_late_then_aborted_then_killed(void **state)
+silent_one_is_late_then_suspect_then_aborted_then_killed(void **state)
 {
 	struct bench	 b = up();
 
@@ -176,8 +186,11 @@ silent_one_is_late_then_aborted_then_killed(void **state)
 	assert_int_equal(wait_for_it(&b), SUP_DO_LATE);
 	assert_int_equal(b.now_us, START + 10 * SECOND);
 	assert_int_equal(b.s.state, SUP_UP);
+	assert_string_equal(sup_state_name(&b.s), "late");
+	assert_int_equal(wait_for_it(&b), SUP_DO_SUSPECT);
+	assert_string_equal(sup_state_name(&b.s), "suspect");
 	assert_int_equal(wait_for_it(&b), SUP_DO_ABORT);
-	assert_int_equal(b.now_us, START + 10 * SECOND + SUP_SECOND_LOOK_MS * MS);
+	assert_int_equal(b.now_us, START + 10 * SECOND + 2 * SUP_LOOK_MS * MS);
 	assert_int_equal(b.s.state, SUP_HUNG);
 	assert_int_equal(b.s.cause, SUP_NO_BEAT);
 	/* Too late to beat now. */
@@ -195,13 +208,77 @@ silent_one_is_late_then_aborted_then_killed(void **state)
 }
 
 static void
+stopped_by_somebody_it_is_continued_once(void **state)
+{
+	struct bench	 b = up();
+
+	(void)state;
+	assert_int_equal(stay_silent(&b, SUP_SEEN_STOPPED), SUP_DO_CONTINUE);
+	assert_int_equal(b.s.state, SUP_UP);
+	assert_int_equal(deadline(&b), b.now_us + 10 * SECOND);
+	/* It goes on: the next time it gets the same. */
+	b.now_us += MS;
+	feed(&b, SUP_ON_BEAT);
+	assert_int_equal(stay_silent(&b, SUP_SEEN_STOPPED), SUP_DO_CONTINUE);
+	/* Stopped again without a beat in between, it is no use. */
+	assert_int_equal(stay_silent(&b, SUP_SEEN_STOPPED), SUP_DO_ABORT);
+	assert_int_equal(b.s.cause, SUP_NO_BEAT);
+}
+
+static void
+stuck_in_the_kernel_it_gets_its_time_again_once(void **state)
+{
+	struct bench	 b = up();
+
+	(void)state;
+	assert_int_equal(stay_silent(&b, SUP_SEEN_STUCK), SUP_DO_SPARE);
+	assert_int_equal(b.s.state, SUP_UP);
+	assert_int_equal(stay_silent(&b, SUP_SEEN_STUCK), SUP_DO_ABORT);
+}
+
+static void
+with_a_debugger_at_work_it_is_left_alone_for_ever(void **state)
+{
+	struct bench	 b = up();
+
+	(void)state;
+	assert_int_equal(stay_silent(&b, SUP_SEEN_TRACED), SUP_DO_SPARE);
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(stay_silent(&b, SUP_SEEN_TRACED), SUP_DO_NOTHING);	/* said once */
+		assert_int_equal(b.s.state, SUP_UP);
+	}
+	/* Let go of, and silent still. */
+	assert_int_equal(stay_silent(&b, SUP_SEEN_ALIVE), SUP_DO_ABORT);
+}
+
+static void
+time_without_a_processor_is_credited_and_a_busy_loop_is_found_all_the_same(void **state)
+{
+	struct bench	 b = up();
+	int64_t		 last_us = START;
+
+	(void)state;
+	/* It gets two ninths of a processor: the rest of the time since the last look it waited. */
+	for (int looks = 0; b.s.state == SUP_UP && looks < 1000; looks++) {
+		b.now_us = deadline(&b);
+		if (b.now_us - last_us >= 100 * MS)
+			gap(&b, (b.now_us - last_us) * 7 / 9);
+		last_us = b.now_us;
+		feed(&b, SUP_ON_TIMER);
+	}
+	assert_int_equal(b.s.state, SUP_HUNG);
+	assert_in_range(b.now_us, START + 30 * SECOND, START + 70 * SECOND);
+}
+
+static void
 one_beat_between_the_looks_saves_it(void **state)
 {
 	struct bench	 b = up();
 
 	(void)state;
 	assert_int_equal(wait_for_it(&b), SUP_DO_LATE);
-	b.now_us += 499 * MS;
+	assert_int_equal(wait_for_it(&b), SUP_DO_SUSPECT);
+	b.now_us += 249 * MS;
 	feed(&b, SUP_ON_BEAT);
 	b.now_us += MS;
 	assert_int_equal(feed(&b, SUP_ON_TIMER), SUP_DO_NOTHING);
@@ -210,7 +287,7 @@ one_beat_between_the_looks_saves_it(void **state)
 }
 
 static void
-second_look_waits_its_time(void **state)
+next_look_waits_its_time(void **state)
 {
 	struct bench	 b = up();
 
@@ -230,8 +307,7 @@ never_ready_is_hung_though_it_beats(void **state)
 	b.now_us += 29 * SECOND;
 	feed(&b, SUP_ON_BEAT);
 	assert_int_equal(deadline(&b), START + 30 * SECOND);
-	assert_int_equal(wait_for_it(&b), SUP_DO_LATE);
-	assert_int_equal(wait_for_it(&b), SUP_DO_ABORT);
+	assert_int_equal(stay_silent(&b, SUP_SEEN_ALIVE), SUP_DO_ABORT);
 	assert_int_equal(b.s.cause, SUP_NEVER_READY);
 	/* However long it took, it was no good run. */
 	die(&b, -1);
@@ -254,7 +330,7 @@ frozen_machine_kills_nobody(void **state)
 				gap(&b, gap_us);
 			feed(&b, SUP_ON_TIMER);
 			assert_int_equal(b.s.state, SUP_UP);
-			/* It needs some time to get its turn again: half of what it was away, and the second look. */
+			/* It needs some time to get its turn again: half of what it was away, and the other looks. */
 			b.now_us += freeze < SECOND ? 200 * MS : 400 * MS;
 			feed(&b, SUP_ON_TIMER);
 			assert_int_equal(b.s.state, SUP_UP);
@@ -274,7 +350,7 @@ short_gap_moves_the_deadline_by_itself(void **state)
 	assert_int_equal(deadline(&b), START + 10 * SECOND + 700 * MS);
 	assert_int_equal(wait_for_it(&b), SUP_DO_LATE);
 	gap(&b, 700 * MS);
-	assert_int_equal(deadline(&b), b.now_us + (700 + SUP_SECOND_LOOK_MS) * MS);
+	assert_int_equal(deadline(&b), b.now_us + (700 + SUP_LOOK_MS) * MS);
 }
 
 static void
@@ -284,14 +360,13 @@ long_freeze_between_the_looks_begins_them_anew(void **state)
 
 	(void)state;
 	wait_for_it(&b);
-	b.now_us += SUP_SECOND_LOOK_MS * MS + 60 * SECOND;
+	b.now_us += SUP_LOOK_MS * MS + 60 * SECOND;
 	gap(&b, 60 * SECOND);
 	assert_int_equal(feed(&b, SUP_ON_TIMER), SUP_DO_NOTHING);
 	assert_int_equal(b.s.state, SUP_UP);
 	assert_int_equal(deadline(&b), b.now_us + 10 * SECOND);
 	/* Hung for real, it is found all the same. */
-	assert_int_equal(wait_for_it(&b), SUP_DO_LATE);
-	assert_int_equal(wait_for_it(&b), SUP_DO_ABORT);
+	assert_int_equal(stay_silent(&b, SUP_SEEN_ALIVE), SUP_DO_ABORT);
 }
 
 static void
@@ -490,7 +565,8 @@ held_lock_is_tried_again_and_is_no_failure(void **state)
 	feed(&b, SUP_ON_START);
 	for (size_t i = 0; i < sizeof(waited_ms) / sizeof(waited_ms[0]); i++) {
 		assert_true(b.actions & SUP_DO_SPAWN);
-		feed(&b, SUP_ON_BLOCKED);
+		/* In its 128th ms whoever holds it is asked to end, once. */
+		assert_int_equal(feed(&b, SUP_ON_BLOCKED), i == 7 ? SUP_DO_EVICT : SUP_DO_NOTHING);
 		assert_int_equal(b.s.state, SUP_BLOCKED);
 		assert_int_equal(deadline(&b) - b.now_us, waited_ms[i] * MS);
 		wait_for_it(&b);
@@ -499,6 +575,37 @@ held_lock_is_tried_again_and_is_no_failure(void **state)
 	assert_int_equal(b.s.state, SUP_STARTING);
 	assert_int_equal(b.s.failures, 0);
 	assert_int_equal(b.s.blocked, 0);
+}
+
+static void
+holder_of_the_lock_that_does_not_end_is_killed(void **state)
+{
+	struct bench	 b = stopped();
+	int		 asked = 0, killed = 0;
+
+	(void)state;
+	feed(&b, SUP_ON_START);
+	for (int i = 0; i < 20; i++) {
+		feed(&b, SUP_ON_BLOCKED);
+		if (b.actions & SUP_DO_EVICT) {
+			asked++;
+			assert_in_range(b.now_us, START + 100 * MS, START + 200 * MS);
+		}
+		if (b.actions & SUP_DO_EVICT_NOW) {
+			killed++;
+			assert_true(b.now_us >= START + 5100 * MS);
+		}
+		wait_for_it(&b);
+	}
+	assert_int_equal(asked, 1);
+	assert_true(killed >= 5);	/* again and again: it may be a grandchild that came later */
+	feed(&b, SUP_ON_SPAWNED);
+	die(&b, -1);
+	/* The next time it is another one: it is asked first again. */
+	if (b.s.state == SUP_BACKOFF && (b.actions & SUP_DO_SPAWN) == 0)
+		wait_for_it(&b);
+	feed(&b, SUP_ON_BLOCKED);
+	assert_int_equal(b.actions, SUP_DO_NOTHING);
 }
 
 static void
@@ -528,9 +635,11 @@ stop_while_it_waits_or_hangs(void **state)
 	fail_once(&b, 1);
 	assert_int_equal(feed(&b, SUP_ON_STOP), SUP_DO_NOTHING);
 	assert_int_equal(b.s.state, SUP_STOPPED);
+	/* A check that comes when its next start was due: it is due no more. */
+	b.now_us += 60 * SECOND;
+	assert_int_equal(feed(&b, SUP_ON_TIMER), SUP_DO_NOTHING);
 	b = up();
-	wait_for_it(&b);
-	wait_for_it(&b);
+	stay_silent(&b, SUP_SEEN_ALIVE);
 	assert_int_equal(feed(&b, SUP_ON_STOP), SUP_DO_NOTHING);	/* it is being ended already */
 	assert_int_equal(b.s.state, SUP_HUNG);
 	die(&b, -1);
@@ -594,7 +703,7 @@ no_timer_spins(void **state)
 		    (kind >= SUP_ON_EXEC && kind <= SUP_ON_EXIT && !sup_is_running(&b.s)))
 			kind = SUP_ON_TIMER;
 		ev = (struct sup_event){ .kind = kind, .exit_code = (int)(random >> 20) % 101, .random = random,
-		    .gap_us = random % 5000 * MS };
+		    .gap_us = random % 5000 * MS, .seen = random >> 28 & 3 };
 		spawning = (feed_event(&b, ev) & SUP_DO_SPAWN) != 0;
 		if (spawning || deadline(&b) == 0 || deadline(&b) > b.now_us)
 			continue;
@@ -612,9 +721,13 @@ main(void)
 		cmocka_unit_test(ready_makes_it_up),
 		cmocka_unit_test(without_heartbeat_its_program_running_is_up),
 		cmocka_unit_test(beats_move_the_deadline),
-		cmocka_unit_test(silent_one_is_late_then_aborted_then_killed),
+		cmocka_unit_test(silent_one_is_late_then_suspect_then_aborted_then_killed),
+		cmocka_unit_test(stopped_by_somebody_it_is_continued_once),
+		cmocka_unit_test(stuck_in_the_kernel_it_gets_its_time_again_once),
+		cmocka_unit_test(with_a_debugger_at_work_it_is_left_alone_for_ever),
+		cmocka_unit_test(time_without_a_processor_is_credited_and_a_busy_loop_is_found_all_the_same),
 		cmocka_unit_test(one_beat_between_the_looks_saves_it),
-		cmocka_unit_test(second_look_waits_its_time),
+		cmocka_unit_test(next_look_waits_its_time),
 		cmocka_unit_test(never_ready_is_hung_though_it_beats),
 		cmocka_unit_test(frozen_machine_kills_nobody),
 		cmocka_unit_test(short_gap_moves_the_deadline_by_itself),
@@ -632,6 +745,7 @@ main(void)
 		cmocka_unit_test(hang_right_after_each_start_is_a_crash_loop),
 		cmocka_unit_test(failed_fork_counts_as_a_failure),
 		cmocka_unit_test(held_lock_is_tried_again_and_is_no_failure),
+		cmocka_unit_test(holder_of_the_lock_that_does_not_end_is_killed),
 		cmocka_unit_test(stop_terms_then_kills_then_stays_stopped),
 		cmocka_unit_test(stop_while_it_waits_or_hangs),
 		cmocka_unit_test(start_while_it_stops_brings_it_back_without_blame),

@@ -77,7 +77,7 @@ export class Site {
   }
 
   // A configuration with the sections given on top of what every test needs.
-  configure({ generator = '', relay = '', watchdog = '', feed, strategies, tocsin = '', processes, dbname = 'postgres' } = {}) {
+  configure({ generator = '', relay = '', watchdog = '', check = '1s', feed, strategies, tocsin = '', processes, dbname = 'postgres' } = {}) {
     const exe = (name) => `${program(`tocsin-${name}`)} -c ${this.dir}/tocsin.conf`;
     this.conf = `${this.dir}/tocsin.conf`;
     fs.writeFileSync(this.conf, `[tocsin]
@@ -87,7 +87,7 @@ log_dir = ${this.dir}/log
 state_dir = ${this.dir}/state
 ${tocsin}
 [watchdog]
-check_interval = 1s
+check_interval = ${check}
 ${watchdog}
 ${processes ?? `[process generator]
 command = ${exe('generator')}
@@ -113,8 +113,8 @@ ${relay}
   }
 
   // Start the watchdog and wait until the relay is ready.
-  async start({ ready = true } = {}) {
-    this.watchdog = this.spawn(program('tocsin-watchdog'), ['-c', this.conf]);
+  async start({ ready = true, env = {} } = {}) {
+    this.watchdog = this.spawn(program('tocsin-watchdog'), ['-c', this.conf], { env: { ...process.env, ...env } });
     if (ready) await this.ready();
     return this.watchdog;
   }
@@ -152,6 +152,17 @@ ${relay}
 
   async json(where) {
     return (await this.get(where)).json();
+  }
+
+  // What the watchdog answers to a line on its control socket; null sends none.
+  ask(line) {
+    return new Promise((done, fail) => {
+      let text = '';
+      const socket = net.connect(`${this.dir}/run/control.sock`, () => line !== null && socket.write(`${line}\n`));
+      socket.on('data', (d) => { text += d; });
+      socket.once('error', fail);
+      socket.once('close', () => done(text));
+    });
   }
 
   status() {

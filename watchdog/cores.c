@@ -1,0 +1,44 @@
+#include "watchdog/cores.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+/* core, core.PID, or whatever else core_pattern makes of it. */
+static unsigned
+count_files(const char *folder)
+{
+	DIR		*dir = opendir(folder);
+	struct dirent	*e;
+	unsigned	 count = 0;
+
+	if (dir == NULL)
+		return 0;
+	while ((e = readdir(dir)) != NULL)
+		if (strncmp(e->d_name, "core", 4) == 0)
+			count++;
+	closedir(dir);
+	return count;
+}
+
+void
+cores_init(struct cores *c, const char *state_dir, const char *name)
+{
+	/* Cut off it names no folder, and every core is counted as it happens. */
+	snprintf(c->folder, sizeof(c->folder), "%s/%s", state_dir, name);
+	c->count = count_files(c->folder);
+}
+
+void
+cores_add(struct cores *c)
+{
+	unsigned	 found = count_files(c->folder);
+
+	c->count = found > 0 ? found : c->count + 1;
+}
+
+void
+cores_recount(struct cores *c)
+{
+	c->count = count_files(c->folder);
+}
