@@ -19,7 +19,8 @@ BIN	= $(PROGS:%=$B/bin/%)
 
 objects	= $(patsubst %.c,$B/%.o,$(foreach d,$1,$(wildcard $d/*.c)))
 COMMON	= $(call objects,common)
-CLI	= $B/watchdog/cli.o
+CLI_PARTS = $(patsubst %,$B/watchdog/%.o,check check_files check_programs client launch logfile logline logmerge logs operate program site)
+CLI	= $B/watchdog/cli.o $(CLI_PARTS)
 WATCHDOG  = $(filter-out $(CLI),$(call objects,watchdog))
 GENERATOR = $(call objects,generator generator/strategy) $B/gen/migrations.o
 RELAY	= $(call objects,relay) $B/gen/www.o
@@ -35,7 +36,7 @@ $B/bin/tocsin-generator $B/bin/tocsin-relay: NAMES = -rdynamic
 UNIT	= $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ	= $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH	= $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))
-PARTS	= $(filter-out %/main.o $(CLI),$(COMMON) $(WATCHDOG) $(GENERATOR) $(RELAY))
+PARTS	= $(filter-out %/main.o %/cli.o,$(COMMON) $(WATCHDOG) $(CLI) $(GENERATOR) $(RELAY))
 LIBS_ALL = -levent_extra -levent_core -lpq -linih -lcrypto -lcjson -lm
 
 all: $(BIN)
@@ -60,7 +61,7 @@ $B/libparts.a: $(PARTS)
 $B/bin/tocsin-watchdog: $(WATCHDOG) $B/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_WATCHDOG)
-$B/bin/tocsin: $(CLI) $B/libcommon.a
+$B/bin/tocsin: $(CLI) $B/watchdog/command.o $B/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_WATCHDOG)
 $B/bin/tocsin-generator: $(GENERATOR) $B/libcommon.a

@@ -5,6 +5,7 @@
 
 #include "common/crash.h"
 #include "common/log.h"
+#include "common/pg_check.h"
 #include "common/suite.h"
 #include "generator/conf.h"
 #include "generator/migrate.h"
@@ -21,6 +22,20 @@ check(const char *path, bool print)
 		generator_conf_print(&conf);
 	generator_conf_release(&conf);
 	return errors == 0 ? EXIT_DONE : EXIT_USAGE;
+}
+
+/* For `tocsin check`: findings on stdout. */
+static int
+check_database(const char *path)
+{
+	static const struct engine_handler	 nobody = { 0 };
+	struct generator_conf			 conf;
+	int					 code = EXIT_USAGE;
+
+	if (generator_conf_load(&conf, path, &nobody, NULL) == 0)
+		code = pg_check("generator", generator_conf_database(&conf));
+	generator_conf_release(&conf);
+	return code;
 }
 
 /* Migrating needs [tocsin] only: feeds and strategies may not be there yet. */
@@ -46,15 +61,15 @@ main(int argc, char **argv)
 {
 	struct suite_options	 o;
 
-	suite_options(&o, argc, argv, "tocsin-generator [-c FILE] [-n | -T | migrate]");
-	if (o.rest[0] != NULL && (strcmp(o.rest[0], "migrate") != 0 || o.rest[1] != NULL)) {
-		fprintf(stderr, "tocsin-generator: unknown word \"%s\": migrate is the only one\n", o.rest[0]);
+	suite_options(&o, argc, argv, "tocsin-generator [-c FILE] [-n | -T | migrate | check]");
+	if (o.rest[0] != NULL && ((strcmp(o.rest[0], "migrate") != 0 && strcmp(o.rest[0], "check") != 0) || o.rest[1] != NULL)) {
+		fprintf(stderr, "tocsin-generator: unknown word \"%s\": there are migrate and check\n", o.rest[0]);
 		return EXIT_USAGE;
 	}
 	if (o.check_only || o.print_conf)
 		return check(o.conf_path, o.print_conf);
 	if (o.rest[0] != NULL)
-		return migrate(o.conf_path);
+		return strcmp(o.rest[0], "check") == 0 ? check_database(o.conf_path) : migrate(o.conf_path);
 	if (log_open("generator", getenv(LOG_PATH_ENV)) == -1)
 		log_warn("generator", "cannot open the log, writing to stderr path=%s", getenv(LOG_PATH_ENV));
 	crash_init("generator");

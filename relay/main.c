@@ -3,16 +3,18 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "common/crash.h"
 #include "common/log.h"
+#include "common/pg_check.h"
 #include "common/suite.h"
 #include "relay/inherit.h"
 #include "relay/relay.h"
 #include "relay/settings.h"
 
-#define USAGE		"tocsin-relay [-c FILE] [-n] [-T] [-V] [listen=ADDRESS:PORT ...]"
+#define USAGE		"tocsin-relay [-c FILE] [-n] [-T] [-V] [check | listen=ADDRESS:PORT ...]"
 #define OTHER_FDS	64	/* beside the streams: sessions, log, requests */
 
 /* Every stream is a descriptor: take all that the limits allow. */
@@ -48,6 +50,10 @@ main(int argc, char **argv)
 		settings_print(&settings);
 	if (options.print_conf || options.check_only)
 		goto out;
+	if (options.rest[0] != NULL && strcmp(options.rest[0], "check") == 0) {
+		code = pg_check("relay", settings_database(&settings));
+		goto out;
+	}
 	if (log_open("relay", getenv(LOG_PATH_ENV)) == -1)
 		log_warn("relay", "cannot open the log path=%s", getenv(LOG_PATH_ENV));
 	crash_init("relay");
