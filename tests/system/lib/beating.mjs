@@ -18,7 +18,11 @@ while echo "WATCHDOG=1" >&$TOCSIN_HEARTBEAT_FD; do ${body}; done
 }
 
 export function pids(site, name) {
-  return fs.readFileSync(`${site.dir}/${name}.pids`, 'utf8').split('\n').filter(Boolean).map(Number);
+  try {
+    return fs.readFileSync(`${site.dir}/${name}.pids`, 'utf8').split('\n').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 // A site with one such child, `beater`, once it is up.
