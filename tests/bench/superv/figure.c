@@ -39,7 +39,7 @@ figure_judge(const char *what, double value, const char *unit, double most)
 {
 	bool	 ok = value <= most;
 
-	printf("  %-44s %10.2f %-4s target %6g  %s\n", what, value, unit, most, ok ? "ok" : "BEYOND");
+	printf("  %-44s %10.4g %-4s target %6g  %s\n", what, value, unit, most, ok ? "ok" : "BEYOND");
 	fflush(stdout);
 	return ok;
 }
@@ -47,6 +47,6 @@ figure_judge(const char *what, double value, const char *unit, double most)
 void
 figure_tell(const char *what, double value, const char *unit)
 {
-	printf("  %-44s %10.2f %s\n", what, value, unit);
+	printf("  %-44s %10.4g %s\n", what, value, unit);
 	fflush(stdout);
 }

@@ -160,8 +160,7 @@ storm_run(struct storm *st, size_t kills)
 		site_read(st->site);
 		for (int i = 0; i < SITE_CHILDREN; i++)
 			storm_step(st, i, kills);
-		if (st->restarts % 100 == 0 && st->restarts > 0)
-			fprintf(stderr, "\rstorm: %zu of %zu", st->restarts, kills);
+		fprintf(stderr, "\rstorm: %zu of %zu ", st->restarts, kills);
 	}
 	fprintf(stderr, "\n");
 	proc_sleep_ms(1000);		/* its pipes and files for the last start have come and gone */
