@@ -35,7 +35,8 @@ $B/bin/tocsin-generator $B/bin/tocsin-relay: NAMES = -rdynamic
 # A unit test links the archive of everything but the main functions.
 UNIT	= $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ	= $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCH	= $(patsubst tests/bench/%.c,$B/bench/%,$(wildcard tests/bench/*.c))
+BENCH	= $(patsubst tests/bench/%.c,$B/bench/%,$(filter-out %/wallclock.c,$(wildcard tests/bench/*.c))) $B/bench/wallclock.so
+SUPERV	= $(call objects,tests/bench/superv)
 PARTS	= $(filter-out %/main.o %/cli.o,$(COMMON) $(WATCHDOG) $(CLI) $(GENERATOR) $(RELAY))
 LIBS_ALL = -levent_extra -levent_core -lpq -linih -lcrypto -lcjson -lm
 
@@ -98,6 +99,17 @@ $B/bench/%: tests/bench/%.c $B/libparts.a
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(INCLUDES) $(DEFS) -MMD -MP $(CPPFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $< $B/libparts.a $(LIBS_ALL)
 
+# The child and the floor of a supervisor are to be as small as they can be: no libraries.
+$B/bench/beater: tests/bench/beater.c
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) $(HARDEN) $(DEFS) -MMD -MP $(CPPFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $<
+$B/bench/supervise: $B/tests/bench/supervise.o $(SUPERV) $B/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^
+$B/bench/wallclock.so: tests/bench/wallclock.c
+	@mkdir -p $(@D)
+	$(CC) $(STRICT) $(CFLAGS) $(DEFS) -MMD -MP $(CPPFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
+
 unit: $(UNIT)
 fuzz: $(FUZZ)
 bench: all $(BENCH)
@@ -127,4 +139,4 @@ clean:
 
 .PHONY: all help unit fuzz bench test asan tidy install uninstall clean
 .SECONDARY:
--include $(wildcard $B/*/*.d $B/*/*/*.d)
+-include $(wildcard $B/*/*.d $B/*/*/*.d $B/*/*/*/*.d)
