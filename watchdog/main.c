@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -8,6 +7,7 @@
 
 #include <event2/event.h>
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/suite.h"
 #include "watchdog/config.h"
@@ -15,19 +15,6 @@
 #include "watchdog/watchdog.h"
 
 #define USAGE	"tocsin-watchdog [-c FILE] [-n] [-T] [-V]"
-
-/* Started with one of 0, 1, 2 closed, a pipe of ours would take its number. */
-static int
-fill_standard_descriptors(void)
-{
-	int	 fd;
-
-	do
-		if ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
-			return -1;
-	while (fd <= STDERR_FILENO);
-	return close(fd);
-}
 
 /* What makes this process fit to be the one that never dies. */
 static void
@@ -74,7 +61,7 @@ main(int argc, char **argv)
 	struct watchdog_conf	*conf;
 	int			 code = EXIT_DONE;
 
-	if (fill_standard_descriptors() == -1)
+	if (fd_fill_standard() == -1)
 		return EXIT_TEMPORARY;
 	suite_options(&options, argc, argv, USAGE);
 	if (*options.rest != NULL) {
