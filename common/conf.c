@@ -39,6 +39,7 @@ struct conf {
 	struct error		*errors;
 	const char		*ignored[16];
 	size_t			 ignored_count;
+	bool			 ignores_rest;
 	/* While reading: the line at hand, handed to inih in chunks. */
 	FILE			*file;
 	char			*line_text, *rest;
@@ -363,6 +364,12 @@ conf_ignore(struct conf *c, const char *kind)
 		c->ignored[c->ignored_count++] = kind;
 }
 
+void
+conf_ignore_rest(struct conf *c)
+{
+	c->ignores_rest = true;
+}
+
 static bool
 is_ignored(const struct conf *c, const char *kind)
 {
@@ -379,6 +386,8 @@ conf_finish(struct conf *c, FILE *out)
 
 	for (struct conf_section *s = c->sections; s != NULL; s = s->next) {
 		if (is_ignored(c, s->kind))
+			continue;
+		if (!s->owned && c->ignores_rest)
 			continue;
 		if (!s->owned) {
 			error_at(c, s->line, NULL, "[%s%s%s] is no section of tocsin: see tocsin.conf(5)",

@@ -84,6 +84,9 @@ void		 conf_clear(const struct conf_key *keys, void *values);
 /* Sections of this kind belong to another program: no complaint about them. */
 void		 conf_ignore(struct conf *c, const char *kind);
 
+/* For a reader of one section: all others are none of its business. */
+void		 conf_ignore_rest(struct conf *c);
+
 /* Add an error of the caller's own at a key's line (or the section's, or the file's when NULL). */
 void		 conf_error(struct conf *c, const struct conf_section *s, const char *key, const char *fmt, ...)
 		    __attribute__((format(printf, 4, 5)));

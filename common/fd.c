@@ -18,6 +18,18 @@ fd_close(int *fd)
 }
 
 int
+fd_fill_standard(void)
+{
+	int	 fd;
+
+	do
+		if ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
+			return -1;
+	while (fd <= STDERR_FILENO);
+	return close(fd);
+}
+
+int
 fd_nonblock(int fd)
 {
 	int	 flags = fcntl(fd, F_GETFL);

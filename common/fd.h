@@ -7,6 +7,12 @@
 /* Close `*fd` unless it is -1, and store -1.  errno survives. */
 void	 fd_close(int *fd);
 
+/*
+ * Started with one of 0, 1, 2 closed, a pipe of ours would take its number:
+ * put /dev/null there.  Call it first.  0, or -1 with errno.
+ */
+int	 fd_fill_standard(void);
+
 /* Set O_NONBLOCK.  0, or -1 with errno. */
 int	 fd_nonblock(int fd);
 

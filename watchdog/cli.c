@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/fd.h"
 #include "common/suite.h"
 #include "watchdog/check.h"
 #include "watchdog/logs.h"
@@ -178,6 +179,8 @@ main(int argc, char **argv)
 	struct suite_options	 options;
 	int			 code;
 
+	if (fd_fill_standard() == -1)
+		return EXIT_TEMPORARY;
 	suite_options(&options, argc, argv, USAGE);
 	if (options.rest[0] == NULL || options.check_only || options.print_conf)
 		return usage_error();

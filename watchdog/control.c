@@ -14,7 +14,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 
-#define BACKLOG		16
+#define BACKLOG		128
 #define SEND_BUFFER	(1 << 20)	/* bytes; far beyond any answer */
 
 struct control_client {

@@ -3,7 +3,8 @@
  *
  * AF_UNIX, SOCK_STREAM, 0660 and the group of the processes.  A client sends
  * one line, `WORD` or `WORD NAME`; the answer begins with a line `ok …` or
- * `error …`, a body may follow, and the connection is closed.  Everybody who
+ * `error …` (`error not allowed: …`, `error no process …`: `tocsin` has exit
+ * codes for these), a body may follow, and the connection is closed.  Everybody who
  * can connect may ask for the status; to change anything takes root or the
  * watchdog's own user, by the peer's credentials (SO_PEERCRED, unix(7)).
  *

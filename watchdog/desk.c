@@ -60,7 +60,7 @@ static void
 answer_unknown(struct control_client *c, const char *name, const struct status_facts *f)
 {
 	char	 line[400];
-	size_t	 len = (size_t)snprintf(line, sizeof(line), "error there is no process \"%s\", only", name);
+	size_t	 len = (size_t)snprintf(line, sizeof(line), "error no process \"%s\": there %s", name, f->count == 1 ? "is" : "are");
 
 	for (size_t i = 0; i < f->count && len < sizeof(line); i++)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s %s", i > 0 ? "," : "", f->reports[i].name);

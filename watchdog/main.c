@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/suite.h"
 #include "watchdog/config.h"
@@ -18,19 +19,6 @@
 #include "watchdog/watchdog.h"
 
 #define USAGE	"tocsin-watchdog [-c FILE] [-n] [-T] [-V]"
-
-/* Started with one of 0, 1, 2 closed, a pipe of ours would take its number. */
-static int
-fill_standard_descriptors(void)
-{
-	int	 fd;
-
-	do
-		if ((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
-			return -1;
-	while (fd <= STDERR_FILENO);
-	return close(fd);
-}
 
 /* The last one that the OOM killer should take; its children say for themselves that they are not (spawn.c). */
 static void
@@ -109,7 +97,7 @@ main(int argc, char **argv)
 	char			*conf_path;
 	int			 code = EXIT_DONE;
 
-	if (fill_standard_descriptors() == -1)
+	if (fd_fill_standard() == -1)
 		return EXIT_TEMPORARY;
 	suite_options(&options, argc, argv, USAGE);
 	if (*options.rest != NULL) {

@@ -61,14 +61,13 @@ add_processes(struct site *s, const struct conf *c)
 int
 site_read(struct site *s, const char *conf_path, FILE *errors)
 {
-	static const char *const own[] = { NULL };
 	struct conf		*c = conf_read(conf_path);
 	char			 path[PATH_MAX];
 	int			 count;
 
 	*s = (struct site){ .conf_path = xstrdup(realpath(conf_path, path) == NULL ? conf_path : path) };
 	conf_fill(c, conf_section(c, "tocsin", NULL), suite_keys, &s->suite);
-	suite_ignore_others(c, own);
+	conf_ignore_rest(c);	/* status and stop work while somebody mends the rest */
 	if (s->suite.runtime_dir == NULL)
 		conf_error(c, conf_section(c, "tocsin", NULL), "runtime_dir", "is empty: an absolute path is needed");
 	if (s->suite.log_dir == NULL)
