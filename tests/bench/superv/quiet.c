@@ -1,10 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +32,28 @@
 #define CLOCK_OFF_MOST_US	INT64_C(3000000)
 
 /* Idle */
+
+/* A file just linked is not on the disk yet, and its pages would count as the process's own dirty ones. */
+static void
+write_back(const char *path)
+{
+	int	 fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1 || fsync(fd) == -1)
+		proc_die(path, strerror(errno));
+	close(fd);
+}
+
+/* /run is a tmpfs; elsewhere each replaced file also costs what the file system does about it. */
+static void
+tell_file_system(void)
+{
+	struct statfs	 fs;
+
+	if (statfs(site_tools.folder, &fs) == 0)
+		printf("  runtime_dir and logs in %s, %s\n", site_tools.folder, fs.f_type == TMPFS_MAGIC ?
+		    "a tmpfs" : "on a disk (TMPDIR=/dev/shm for a tmpfs)");
+}
 
 static struct proc_usage
 usage_over(const struct site *s, long seconds)
@@ -65,10 +89,14 @@ measure_idle(const struct measure_options *o)
 {
 	const struct site_conf	 conf = site_default();
 	long			 seconds = o->seconds > 0 ? o->seconds : IDLE_S;
-	struct site		*s = site_new(&conf);
+	struct site		*s;
 	struct proc_usage	 u;
 	bool			 ok;
 
+	write_back(site_tools.watchdog);
+	write_back(site_tools.self);
+	s = site_new(&conf);
+	tell_file_system();
 	fprintf(stderr, "idle: %ld s\n", seconds);
 	u = usage_over(s, seconds);
 	figure_tell("wakeups a second", (double)u.wakeups / (double)seconds, "");

@@ -109,8 +109,10 @@ measure_kills(const struct measure_options *o)
 	    figure_percentile(runs[0].after_long, count, 50) / figure_percentile(runs[1].after_long, count, 50), "x");
 	figure_tell("of the floor, up 50 ms",
 	    figure_percentile(runs[0].after_short, count, 50) / figure_percentile(runs[1].after_short, count, 50), "x");
-	ok = figure_judge("kill -> main, up 2 s, median", figure_percentile(runs[0].after_long, count, 50), "ms", RESTART_MOST_MS);
-	ok &= figure_judge("kill -> main, first failure, median", figure_percentile(runs[0].after_short, count, 50), "ms", RESTART_MOST_MS);
+	ok = figure_judge("kill -> main, up 2 s, median", figure_percentile(runs[0].after_long, count, 50), "ms",
+	    RESTART_MOST_MS);
+	ok &= figure_judge("kill -> main, first failure, median", figure_percentile(runs[0].after_short, count, 50), "ms",
+	    RESTART_MOST_MS);
 	runs_release(&runs[0]);
 	runs_release(&runs[1]);
 	return ok;

@@ -78,7 +78,8 @@ open_stamps(struct site *s, int i)
 {
 	char	 path[PATH_MAX];
 
-	if (mkfifo(stamps_path(s, i, path), 0600) == -1 || (s->child[i].stamps_fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC)) == -1)
+	if (mkfifo(stamps_path(s, i, path), 0600) == -1 ||
+	    (s->child[i].stamps_fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC)) == -1)
 		proc_die(path, strerror(errno));
 }
 
