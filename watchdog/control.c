@@ -148,7 +148,7 @@ take_request(struct control_client *c, size_t len)
 		return;
 	}
 	if (!c->allowed && control_changes(&q)) {
-		control_answer(c, "error not allowed: ask as root, or as the user that the watchdog runs as", NULL, 0);
+		control_answer(c, "error not allowed: only root and the user that the watchdog runs as give orders", NULL, 0);
 		return;
 	}
 	c->asked = true;
