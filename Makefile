@@ -25,7 +25,11 @@ WATCHDOG  = $(filter-out $(CLI),$(call objects,watchdog))
 GENERATOR = $(call objects,generator generator/strategy) $B/gen/migrations.o
 RELAY	= $(call objects,relay) $B/gen/www.o
 
-LIBS_WATCHDOG	= -levent_core -linih
+# The watchdog carries its two small libraries inside, where their archives are installed: less memory of its own, and
+# quicker forks.  `make STATIC=` links them as everybody does.
+STATIC	?= yes
+archive	= $(or $(if $(STATIC),$(filter /%,$(shell $(CC) -print-file-name=lib$1.a))),-l$1)
+LIBS_WATCHDOG	= $(foreach l,event_core inih,$(call archive,$l))
 LIBS_GENERATOR	= -levent_core -lpq -linih -lcrypto -lm
 LIBS_RELAY	= -levent_extra -levent_core -lpq -linih -lcjson -lm
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 
 #define FACTS		7
 #define FACT_MAX	(ENDING_TEXT_MAX + 40)
+#define LOG_FACT_REST	64	/* "TOCSIN_LOG=", '/', a name, ".log" */
 #define EXEC_FAILED	127	/* as a shell says it */
 
 struct run {
@@ -27,12 +27,13 @@ struct run {
 struct alert {
 	struct run	 runs[ALERT_RUNS];
 	char		 facts[FACTS][FACT_MAX];
-	char		 log[PATH_MAX + 16];
+	size_t		 log_size;
+	char		 *log;			/* a fact, too */
 	char		 *envp[];	/* ours, the facts, NULL */
 };
 
 struct alert *
-alert_new(void)
+alert_new(const struct watchdog_conf *conf)
 {
 	struct alert	*a;
 	size_t		 count = 0, n = 0;
@@ -40,6 +41,8 @@ alert_new(void)
 	while (environ[count] != NULL)
 		count++;
 	a = xcalloc(1, sizeof(*a) + (count + FACTS + 1) * sizeof(char *));
+	a->log_size = strlen(conf->suite.log_dir) + LOG_FACT_REST;
+	a->log = xcalloc(1, a->log_size);
 	for (size_t i = 0; i < count; i++)
 		if (strncmp(environ[i], "TOCSIN_", 7) != 0 && !spawn_is_private(environ[i], geteuid() == 0))
 			a->envp[n++] = environ[i];
@@ -57,6 +60,7 @@ alert_free(struct alert *a)
 	for (size_t i = 0; i < ALERT_RUNS; i++)
 		if (a->runs[i].pid != 0)
 			(void)kill(-a->runs[i].pid, SIGKILL);
+	free(a->log);
 	free(a);
 }
 
@@ -76,7 +80,7 @@ gather(struct alert *a, const struct watchdog_conf *conf, const struct process_c
 	const struct ending	*e = endings_get(r->endings, 0);
 	char			 text[ENDING_TEXT_MAX];
 
-	snprintf(a->log, sizeof(a->log), "TOCSIN_LOG=%s/%s.log", conf->suite.log_dir, about->name);
+	snprintf(a->log, a->log_size, "TOCSIN_LOG=%s/%s.log", conf->suite.log_dir, about->name);
 	snprintf(a->facts[0], FACT_MAX, "TOCSIN_ALERT=%s", what);
 	snprintf(a->facts[1], FACT_MAX, "TOCSIN_PROCESS=%s", about->name);
 	number(a->facts[2], "TOCSIN_PID", r->pid);

@@ -29,8 +29,8 @@
 
 struct alert;
 
-/* Never NULL. */
-struct alert	*alert_new(void);
+/* Of `conf` only what no reload changes is looked at now.  Never NULL. */
+struct alert	*alert_new(const struct watchdog_conf *conf);
 void		 alert_free(struct alert *a);	/* kills what still runs; NULL is fine */
 
 /* Tell of `what`, if anybody is to be told; what goes wrong is a line in the log.  Allocates nothing. */

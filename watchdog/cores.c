@@ -1,8 +1,10 @@
 #include "watchdog/cores.h"
 
 #include <dirent.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "watchdog/folder.h"
 
 /* core, core.PID, or whatever else core_pattern makes of it. */
 static unsigned
@@ -24,9 +26,14 @@ count_files(const char *folder)
 void
 cores_init(struct cores *c, const char *state_dir, const char *name)
 {
-	/* Cut off it names no folder, and every core is counted as it happens. */
-	snprintf(c->folder, sizeof(c->folder), "%s/%s", state_dir, name);
+	c->folder = folder_path(state_dir, name, "");
 	c->count = count_files(c->folder);
+}
+
+void
+cores_release(struct cores *c)
+{
+	free(c->folder);
 }
 
 void

@@ -8,14 +8,13 @@
  */
 #ifndef TOCSIN_WATCHDOG_CORES_H
 #define TOCSIN_WATCHDOG_CORES_H
-#include <limits.h>
-
 struct cores {
 	unsigned	 count;
-	char		 folder[PATH_MAX];
+	char		*folder;	/* owned */
 };
 
 void	 cores_init(struct cores *c, const char *state_dir, const char *name);
+void	 cores_release(struct cores *c);
 void	 cores_add(struct cores *c);		/* the kernel says that one was left */
 void	 cores_recount(struct cores *c);	/* somebody may have removed some */
 #endif

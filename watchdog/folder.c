@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/log.h"
+
 static int
 make_parents(const char *path)
 {
@@ -41,4 +43,14 @@ folder_make(const char *path, mode_t mode, uid_t owner, gid_t group)
 	if ((owner != (uid_t)-1 || group != (gid_t)-1) && chown(path, owner, group) == -1)
 		return -1;
 	return chmod(path, mode);	/* after chown, which may clear bits, and whatever the umask */
+}
+
+char *
+folder_path(const char *folder, const char *name, const char *suffix)
+{
+	size_t	 size = strlen(folder) + strlen(name) + strlen(suffix) + 2;
+	char	*path = xcalloc(1, size);
+
+	snprintf(path, size, "%s/%s%s", folder, name, suffix);
+	return path;
 }

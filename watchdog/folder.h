@@ -1,4 +1,4 @@
-/* folder: the folders that the watchdog needs, made when missing. */
+/* folder: the folders that the watchdog needs, made when missing, and paths in them. */
 #ifndef TOCSIN_WATCHDOG_FOLDER_H
 #define TOCSIN_WATCHDOG_FOLDER_H
 #include <sys/types.h>
@@ -9,4 +9,7 @@
  * exists is left as it is.  0, or -1 with errno.
  */
 int	 folder_make(const char *path, mode_t mode, uid_t owner, gid_t group);
+
+/* "FOLDER/NAME SUFFIX" without the blank; owned, never NULL. */
+char	*folder_path(const char *folder, const char *name, const char *suffix);
 #endif

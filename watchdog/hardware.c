@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <linux/watchdog.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -70,15 +70,10 @@ hardware_open(struct hardware *h, const char *path, int timeout_s)
 	memset(h, 0, sizeof(*h));
 	h->fd = -1;
 	h->wanted_s = timeout_s;
-	if (path == NULL)
+	if (path == NULL || *path == '\0')
 		return;
-	if (strlen(path) >= sizeof(h->path)) {
-		log_warnx("hardware", "the path is too long, no watchdog is fed");
-		return;
-	}
-	strcpy(h->path, path);
-	if (path[0] != '\0')
-		open_device(h);
+	h->path = xstrdup(path);
+	open_device(h);
 }
 
 static bool
@@ -90,7 +85,7 @@ feed(const struct hardware *h)
 void
 hardware_feed(struct hardware *h)
 {
-	if (h->path[0] == '\0')
+	if (h->path == NULL)
 		return;
 	if (h->fd == -1) {
 		open_device(h);		/* which feeds it */
@@ -133,5 +128,6 @@ hardware_release(struct hardware *h)
 			    h->path, h->timeout_s);
 		fd_close(&h->fd);
 	}
-	h->path[0] = '\0';
+	free(h->path);
+	h->path = NULL;
 }

@@ -7,7 +7,7 @@
  * close (a 'V' before the close), so that a clean end of ours resets nothing.
  * Not when the driver has "nowayout"; one line in the log says so.
  *
- * Nothing here is fatal, allocates or waits longer than the driver does.  A
+ * Nothing here is fatal, allocates (but hardware_open) or waits longer than the driver does.  A
  * device that cannot be opened or fed is said once and tried again at each
  * hardware_feed().  A path that is no watchdog takes the same calls and is fed
  * by writing.  Sources: the kernel's Documentation/watchdog/watchdog-api.rst and
@@ -15,13 +15,11 @@
  */
 #ifndef TOCSIN_WATCHDOG_HARDWARE_H
 #define TOCSIN_WATCHDOG_HARDWARE_H
-#include <limits.h>
-
 enum hardware_trouble { HARDWARE_WELL, HARDWARE_CLOSED, HARDWARE_UNFED };
 
 /* The caller's; hardware_open() fills all of it. */
 struct hardware {
-	char	 path[PATH_MAX];	/* empty: none is wanted, all calls do nothing */
+	char	*path;			/* owned; NULL: none is wanted, all calls do nothing */
 	int	 fd;			/* -1: not open now */
 	int	 wanted_s, timeout_s;	/* asked for; the driver's, 0 when it does not tell */
 	enum hardware_trouble trouble;	/* the failure that lasts, said already */

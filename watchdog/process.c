@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "watchdog/folder.h"
 #include "watchdog/holders.h"
 #include "watchdog/lock.h"
 #include "watchdog/process_private.h"
@@ -218,6 +219,7 @@ entered(struct process *p, enum sup_state from, int64_t now_us)
 	if (p->sup.state == SUP_STARTING)
 		log_info("process", "started name=%s pid=%d starts=%u", process_name(p), (int)p->pid, p->starts);
 	else if (p->sup.state == SUP_UP) {
+		pulse_batch(&p->pulse);
 		p->up_since_us = now_us;
 		log_info("process", "up name=%s pid=%d after_ms=%lld", process_name(p), (int)p->pid, process_ms(now_us - p->sup.started_us));
 		if (p->hup_owed)
@@ -355,8 +357,7 @@ process_new(struct event_base *base, const struct process_conf *conf, const stru
 	p->exec_fd = -1;
 	cores_init(&p->cores, suite->state_dir, conf->name);
 	forget_run(p);
-	if (snprintf(p->lock_path, sizeof(p->lock_path), "%s/%s.lock", suite->runtime_dir, conf->name) >= PATH_MAX)
-		fatalx("process", "path too long runtime_dir=%s", suite->runtime_dir);
+	p->lock_path = folder_path(suite->runtime_dir, conf->name, ".lock");
 	if (evtimer_assign(&p->timer, base, timer_cb, p) == -1)
 		fatalx("process", "cannot make a timer");
 	return p;
@@ -373,6 +374,8 @@ process_free(struct process *p)
 		fd_close(&p->listen_fds[i]);
 	free(p->listen_fds);
 	spawn_plan_free(p->plan);
+	cores_release(&p->cores);
+	free(p->lock_path);
 	free(p);
 }
 
@@ -440,6 +443,12 @@ process_exited(struct process *p, int wait_status)
 		cores_add(&p->cores);
 	forget_run(p);
 	feed(p, (struct sup_event){ .kind = SUP_ON_EXIT, .exit_code = e.code, .random = backoff_random() });
+}
+
+void
+process_listen(struct process *p)
+{
+	pulse_read(&p->pulse);
 }
 
 void

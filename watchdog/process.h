@@ -63,6 +63,9 @@ void		 process_reload(struct process *p);
 /* It was reaped with this wait status. */
 void		 process_exited(struct process *p, int wait_status);
 
+/* Take the beats that have gathered; call it several times in every heartbeat_timeout. */
+void		 process_listen(struct process *p);
+
 /* Drain its pipe and act on its deadline; process_measure() asks the kernel for its memory and processor time. */
 void		 process_look(struct process *p);
 void		 process_measure(struct process *p);

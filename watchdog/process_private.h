@@ -15,7 +15,7 @@ struct process {
 	struct process_handler	 handler;
 	void			*arg;
 	struct event_base	*base;
-	char			 lock_path[PATH_MAX];
+	char			*lock_path;
 	int			*listen_fds;
 	size_t			 listen_count;
 	struct spawn_plan	*plan;

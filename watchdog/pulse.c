@@ -33,16 +33,29 @@ line_cb(enum beat_kind kind, const char *value, size_t len, void *arg)
 }
 
 static void
-limit_flood(struct pulse *p, bool flooded)
+shut(struct pulse *p)
 {
-	if (p->fd == -1 || flooded == p->flooded)
+	if (p->fd != -1 && !p->batched)
+		event_del(&p->event);
+	fd_close(&p->fd);
+}
+
+void
+pulse_batch(struct pulse *p)
+{
+	if (p->fd != -1 && !p->batched)
+		event_del(&p->event);
+	p->batched = true;
+}
+
+static void
+note_flood(struct pulse *p, bool flooded)
+{
+	if (flooded == p->flooded)
 		return;
 	p->flooded = flooded;
-	if (flooded)
-		event_del(&p->event);
-	else
-		(void)event_add(&p->event, NULL);	/* failing that, the looks go on hearing it */
-	log_warnx("pulse", "%s name=%s", flooded ? "floods its heartbeat pipe, heard at checks only" : "floods its pipe no longer", p->name);
+	log_warnx("pulse", "%s name=%s", flooded ? "floods its heartbeat pipe" : "floods its pipe no longer", p->name);
+	pulse_batch(p);
 }
 
 void
@@ -59,12 +72,10 @@ pulse_read(struct pulse *p)
 		if (n < (ssize_t)sizeof(data))
 			break;		/* that was all of it */
 	}
-	if (n == 0) {	/* closed by the child: from now on it has no way to beat */
-		event_del(&p->event);
-		fd_close(&p->fd);
-	}
-	/* A full pipe may hold a little less than its capacity: it is no news that it was so for once. */
-	limit_flood(p, total >= (p->flooded ? PIPE_CAPACITY / 2 : PIPE_CAPACITY));
+	if (n == 0)		/* closed by the child: from now on it has no way to beat */
+		shut(p);
+	/* A full pipe may hold a little less than its capacity. */
+	note_flood(p, total >= (p->flooded ? PIPE_CAPACITY / 2 : PIPE_CAPACITY));
 	if (refused == 0 && p->parser.refused > 0)
 		log_warnx("pulse", "what it wrote is no heartbeat, ignored name=%s", p->name);
 }
@@ -80,7 +91,7 @@ int
 pulse_open(struct pulse *p, struct event_base *base, int fd_take)
 {
 	p->fd = fd_take;
-	p->flooded = false;
+	p->batched = p->flooded = false;
 	p->beat_us = 0;
 	p->status_len = 0;
 	beat_clear(&p->parser);
@@ -92,8 +103,6 @@ pulse_open(struct pulse *p, struct event_base *base, int fd_take)
 void
 pulse_close(struct pulse *p)
 {
-	if (p->fd != -1)
-		event_del(&p->event);
-	fd_close(&p->fd);
+	shut(p);
 	p->beat_us = 0;
 }

@@ -1,4 +1,11 @@
-/* pulse: the watchdog's end of one child's heartbeat pipe, for one run of it. */
+/*
+ * pulse: the watchdog's end of one child's heartbeat pipe, for one run of it.
+ *
+ * Until the child is up every line is heard at once.  From then on they gather
+ * in the pipe and are taken now and then (pulse_batch): that a beat came is all
+ * there is to know, and a wake-up for each would cost more than the rest of the
+ * watchdog together.
+ */
 #ifndef TOCSIN_WATCHDOG_PULSE_H
 #define TOCSIN_WATCHDOG_PULSE_H
 #include <event2/event.h>
@@ -14,7 +21,8 @@
 struct pulse {
 	int			 fd;		/* -1: closed */
 	struct event		 event;		/* embedded, so that a restart allocates nothing */
-	bool			 flooded;	/* read by pulse_read() only, until the pipe can be emptied */
+	bool			 batched;	/* heard by pulse_read() only */
+	bool			 flooded;	/* the last read found a full pipe: once is news */
 	struct beat_parser	 parser;
 	beat_line_fn		*heard;
 	void			*arg;
@@ -30,13 +38,16 @@ void	 pulse_init(struct pulse *p, const char *name, beat_line_fn *heard, void *a
 /* A new run: the descriptor becomes the pulse's.  0, or -1 when only pulse_read() will hear it. */
 int	 pulse_open(struct pulse *p, struct event_base *base, int fd_take);
 
+/* No longer at once: pulse_read() has to be called now and then. */
+void	 pulse_batch(struct pulse *p);
+
 /* The run is over.  The last STATUS stays to be read. */
 void	 pulse_close(struct pulse *p);
 
 /*
  * Take what is in the pipe now, at most as much as a pipe holds.  A child that
- * writes faster than that is heard at the watchdog's own looks only, and blocks
- * in between, or it would cost a processor.
+ * writes more than that is batched from then on, and blocks in between, or it
+ * would cost a processor.
  */
 void	 pulse_read(struct pulse *p);
 #endif

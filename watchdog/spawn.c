@@ -15,6 +15,7 @@
 #include "common/fd.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
+#include "watchdog/folder.h"
 
 #define LISTEN_FIRST	3	/* SD_LISTEN_FDS_START */
 #define OURS_MAX	8	/* variables that we add, see build_environment() */
@@ -90,16 +91,6 @@ build_environment(struct spawn_plan *plan, const struct process_conf *conf)
 	}
 }
 
-static char *
-path_of(const char *folder, const char *name, const char *suffix)
-{
-	size_t	 size = strlen(folder) + strlen(name) + strlen(suffix) + 2;
-	char	*path = xcalloc(1, size);
-
-	snprintf(path, size, "%s/%s%s", folder, name, suffix);
-	return path;
-}
-
 struct spawn_plan *
 spawn_plan_new(const struct process_conf *conf, const struct suite_conf *suite, const int *listen_fds, size_t listen_count)
 {
@@ -112,9 +103,9 @@ spawn_plan_new(const struct process_conf *conf, const struct suite_conf *suite, 
 	plan->inherited = xcalloc(listen_count + 2, sizeof(int));
 	for (size_t i = 0; i < listen_count; i++)
 		plan->inherited[i] = listen_fds[i];
-	plan->log_path = path_of(suite->log_dir, conf->name, ".log");
-	plan->old_log_path = path_of(suite->log_dir, conf->name, ".log.1");
-	plan->folder = path_of(suite->state_dir, conf->name, "");
+	plan->log_path = folder_path(suite->log_dir, conf->name, ".log");
+	plan->old_log_path = folder_path(suite->log_dir, conf->name, ".log.1");
+	plan->folder = folder_path(suite->state_dir, conf->name, "");
 	build_environment(plan, conf);
 	return plan;
 }

@@ -9,13 +9,14 @@
 #include "common/fd.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "watchdog/folder.h"
 
 #define HEAD_MAX	512
 /* STATUS, the endings with their texts, and the numbers. */
 #define PROCESS_MAX	(PIPE_BUF + ENDINGS_KEPT * (ENDING_TEXT_MAX + 160) + 600)
 
 struct status {
-	char	 path[PATH_MAX];
+	char	*path;
 	bool	 failing;
 	size_t	 size;
 	char	 buf[];
@@ -28,14 +29,15 @@ status_new(const char *runtime_dir, size_t process_count)
 	struct status	*s = xcalloc(1, sizeof(*s) + size);
 
 	s->size = size;
-	if (snprintf(s->path, PATH_MAX, "%s/status.json", runtime_dir) >= PATH_MAX)
-		fatalx("status", "path too long runtime_dir=%s", runtime_dir);
+	s->path = folder_path(runtime_dir, "status.json", "");
 	return s;
 }
 
 void
 status_free(struct status *s)
 {
+	if (s != NULL)
+		free(s->path);
 	free(s);
 }
 

@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define SUP_CRASH_LOOP		5	/* failures in a row that are an anomaly */
-#define SUP_LOOK_MS		250	/* from late to suspect, and from suspect to hung */
+#define SUP_LOOK_MS		200	/* from late to suspect, and from suspect to hung */
 #define SUP_BACKOFF_BASE_MS	100
 #define SUP_BACKOFF_MAX_MS	30000
 #define SUP_BLOCKED_BASE_MS	1	/* the lock of a group that is just being killed is free in no time */

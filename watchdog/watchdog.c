@@ -35,7 +35,7 @@ struct watchdog {
 	struct alert		*alert;
 	struct machine		*machine;
 	struct startup		*startup;
-	struct event		 check, changed, signals[SIGNAL_COUNT];
+	struct event		 check, listen, changed, signals[SIGNAL_COUNT];
 	bool			 stopping;
 	bool			 started;		/* all first starts are decided */
 	int			 terminal_fd;		/* until then */
@@ -131,6 +131,36 @@ due_cb(struct process *p, void *arg)
 {
 	credit_own_gap(arg);
 	process_look(p);
+}
+
+/* Often enough that what is read late makes no hung process much later: an eighth of the shortest patience. */
+static void
+schedule_listening(struct watchdog *w)
+{
+	int64_t		 interval_ms = w->conf->check_interval_ms, eighth_ms;
+	struct timeval	 tv;
+
+	for (size_t i = 0; i < w->conf->count; i++) {
+		eighth_ms = w->conf->processes[i].times.heartbeat_timeout_ms / 8;
+		if (eighth_ms > 0 && eighth_ms < interval_ms)
+			interval_ms = eighth_ms;
+	}
+	event_del(&w->listen);
+	if (interval_ms == w->conf->check_interval_ms)
+		return;		/* checks listen, too */
+	tv = clock_timeval_ms((unsigned)interval_ms);
+	if (event_add(&w->listen, &tv) == -1)
+		log_errorx("watchdog", "cannot arm a timer, hearing beats at checks only");
+}
+
+static void
+listen_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watchdog	*w = arg;
+
+	(void)fd, (void)what;
+	for (size_t i = 0; i < w->conf->count; i++)
+		process_listen(w->processes[i]);
 }
 
 static void
@@ -283,6 +313,7 @@ reload(struct watchdog *w, FILE *errors)
 			process_reconfigured(w->processes[i]);
 		config_free(stale);
 		schedule_check(w);
+		schedule_listening(w);
 		log_info("config", "reloaded path=%s", w->conf_path);
 	} else
 		log_errorx("config", "is not valid, going on with the one before path=%s", w->conf_path);
@@ -424,7 +455,8 @@ make_base(void)
 static int
 add_events(struct watchdog *w)
 {
-	if (evtimer_assign(&w->check, w->base, check_cb, w) == -1 || evtimer_assign(&w->changed, w->base, changed_cb, w) == -1)
+	if (evtimer_assign(&w->check, w->base, check_cb, w) == -1 ||
+	    event_assign(&w->listen, w->base, -1, EV_PERSIST, listen_cb, w) == -1 || evtimer_assign(&w->changed, w->base, changed_cb, w) == -1)
 		return -1;
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		if (evsignal_assign(&w->signals[i], w->base, handled_signals[i], signal_cb, w) == -1 ||
@@ -451,7 +483,7 @@ watchdog_new(const char *conf_path, struct watchdog_conf *conf, struct startup *
 	w->terminal_fd = s->terminal_fd;
 	s->terminal_fd = -1;
 	w->startup = s;
-	w->alert = alert_new();
+	w->alert = alert_new(conf);
 	w->machine = machine_new(w->base, conf);
 	w->status = status_new(conf->suite.runtime_dir, conf->count);
 	w->reports = xcalloc(conf->count, sizeof(*w->reports));
@@ -476,6 +508,7 @@ watchdog_run(struct watchdog *w)
 	log_info("watchdog", "running version=%s processes=%zu check_interval_ms=%lld", TOCSIN_VERSION, w->conf->count,
 	    (long long)w->conf->check_interval_ms);
 	schedule_check(w);
+	schedule_listening(w);
 	for (size_t i = 0; i < w->conf->count; i++)
 		process_start(w->processes[i]);
 	while (event_base_dispatch(w->base) == -1) {

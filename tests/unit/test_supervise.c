@@ -278,7 +278,7 @@ one_beat_between_the_looks_saves_it(void **state)
 	(void)state;
 	assert_int_equal(wait_for_it(&b), SUP_DO_LATE);
 	assert_int_equal(wait_for_it(&b), SUP_DO_SUSPECT);
-	b.now_us += 249 * MS;
+	b.now_us += (SUP_LOOK_MS - 1) * MS;
 	feed(&b, SUP_ON_BEAT);
 	b.now_us += MS;
 	assert_int_equal(feed(&b, SUP_ON_TIMER), SUP_DO_NOTHING);
