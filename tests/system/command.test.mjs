@@ -172,6 +172,22 @@ test('what is not running: words that need it say so, stop is content, status te
   const stopped = await tocsin(site, ['stop']);
   assert.equal(stopped.code, 0);
   assert.match(stopped.stdout, /not running: .*died/);
+  assert.equal((await tocsin(site, ['status'])).code, 3, 'stopped by an operator: nobody is to start it again');
+});
+
+test('stop after the watchdog has died: not before its processes have ended', async (t) => {
+  const site = await quiet(t);
+  fs.mkdirSync(`${site.dir}/run`);
+  fs.writeFileSync(`${site.dir}/run/watchdog.lock`, '');
+  const orphan = site.spawn('flock', ['-F', `${site.dir}/run/one.lock`, 'sleep', '1000']);
+  await until('it holds its lock', async () => (await command('flock', ['-n', `${site.dir}/run/one.lock`, 'true'])).code === 1);
+  const stop = site.spawn(program('tocsin'), ['-c', site.conf, 'stop']);
+  const early = await tocsin(site, ['status']);
+  assert.equal(early.code, 1);
+  assert.equal(stop.exitCode, null);
+  orphan.kill();
+  assert.deepEqual(await stop.ended, { code: 0, signal: null });
+  assert.equal((await tocsin(site, ['status'])).code, 3);
 });
 
 test('words that are wrong', async (t) => {
