@@ -41,8 +41,8 @@ esac
 put() {
 	target=$root$3
 	[ -d "${target%/*}" ] || install -d -m 755 "${target%/*}"
-	sed -e "s|/usr/local/\(bin\|sbin\|lib\|share\)/|$PREFIX/\1/|g" -e "s|/etc/tocsin/|$SYSCONFDIR/tocsin/|g" \
-	    -e "s|/etc/default/|$SYSCONFDIR/default/|g" "$2" >"$target.new"
+	sed -e "s,/usr/local/bin/,$PREFIX/bin/,g" -e "s,/usr/local/sbin/,$PREFIX/sbin/,g" -e "s,/usr/local/lib/,$PREFIX/lib/,g" \
+	    -e "s,/usr/local/share/,$PREFIX/share/,g" -e "s,/etc/tocsin/,$SYSCONFDIR/tocsin/,g" -e "s,/etc/default/,$SYSCONFDIR/default/,g" "$2" >"$target.new"
 	chmod "$1" "$target.new"
 	mv -f "$target.new" "$target"
 }
@@ -88,11 +88,11 @@ put_conf() {
 
 say_what_is_next() {
 	cat <<-T
-	installed: now, as root,
-	    su postgres -c 'createdb tocsin && $PREFIX/bin/tocsin$named migrate'    # and pg_ident.conf, see docs/operations.md
-	    $PREFIX/bin/tocsin$named check
+	installed; now, as root:
+	    su postgres -c 'createdb tocsin'        # and who may connect: $PREFIX/share/doc/tocsin/operations.md
+	    $PREFIX/bin/tocsin$named migrate && $PREFIX/bin/tocsin$named check
 	T
-	[ -z "$sysv" ] || echo "    update-rc.d tocsin defaults && $SYSCONFDIR/init.d/tocsin start              # SysV init"
+	[ -z "$sysv" ] || echo "    update-rc.d tocsin defaults && $SYSCONFDIR/init.d/tocsin start    # SysV init"
 	[ -z "$systemd" ] || echo "    systemctl daemon-reload && systemctl enable --now tocsin    # systemd"
 }
 

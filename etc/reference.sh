@@ -104,7 +104,7 @@ keys | awk -F '\t' '
 		gsub(/\\/, "\\e", s)
 		n = split(s, words, " ")
 		for (i = 1; i <= n; i++)
-			if (line != "" && length(line " " words[i]) > 76) { all = all guard(line) "\n"; line = words[i] }
+			if (line != "" && length(line " " words[i]) > 70) { all = all guard(line) "\n"; line = words[i] }
 			else line = line == "" ? words[i] : line " " words[i]
 		return all guard(line)
 	}
