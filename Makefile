@@ -2,8 +2,12 @@
 VERSION	= 0.1.0
 B	?= build
 PREFIX	?= /usr/local
+SYSCONFDIR ?= /etc
 DESTDIR	?=
-INSTALLED = $(DESTDIR)$(PREFIX)
+# sysv, systemd or both; systemd looks below /usr, /usr/local and /etc.
+INIT	?= both
+UNITDIR	?= $(if $(filter /usr /usr/local,$(PREFIX)),$(PREFIX)/lib,$(SYSCONFDIR))/systemd/system
+INSTALL	= B='$B' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' INIT='$(INIT)' sh etc/install.sh
 CFLAGS	?= -O2 -g
 HARDEN	?= -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 LDHARDEN ?= -pie -Wl,-z,relro,-z,now
@@ -52,7 +56,8 @@ help:
 	@echo "make asan       every test, with AddressSanitizer and UBSan"
 	@echo "make tidy       clang-tidy over every source file"
 	@echo "make bench      the programs of tests/bench"
-	@echo "make install    DESTDIR= PREFIX=$(PREFIX);  make uninstall;  make clean"
+	@echo "make install    PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) INIT=sysv|systemd|both, DESTDIR= for packages"
+	@echo "make uninstall  all but configuration, logs, state and user;  make clean"
 
 # common/ as an archive: a program gets only the modules it uses (no libpq in the watchdog).
 $B/libcommon.a: $(COMMON)
@@ -66,7 +71,7 @@ $B/libparts.a: $(PARTS)
 $B/bin/tocsin-watchdog: $(WATCHDOG) $B/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_WATCHDOG)
-$B/bin/tocsin: $(CLI) $B/watchdog/command.o $B/libcommon.a
+$B/bin/tocsin: $(CLI) $B/watchdog/command.o $B/watchdog/lock.o $B/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_WATCHDOG)
 $B/bin/tocsin-generator: $(GENERATOR) $B/libcommon.a
@@ -129,15 +134,9 @@ tidy: $B/gen/migrations.c $B/gen/www.c
 		clang-tidy --quiet $$f -- -std=c11 $(INCLUDES) $(DEFS) 2>/dev/null || exit 1; done
 
 install: all
-	install -d $(INSTALLED)/sbin $(INSTALLED)/bin $(INSTALLED)/lib/tocsin $(INSTALLED)/share/doc/tocsin
-	install -m 755 $B/bin/tocsin $(INSTALLED)/bin
-	install -m 755 $B/bin/tocsin-watchdog $(INSTALLED)/sbin
-	install -m 755 $B/bin/tocsin-generator $B/bin/tocsin-relay $(INSTALLED)/lib/tocsin
-	install -m 644 README.md docs/*.md $(INSTALLED)/share/doc/tocsin
-	sed 's|/usr/local/lib/tocsin|$(PREFIX)/lib/tocsin|' etc/tocsin.conf >$(INSTALLED)/share/doc/tocsin/tocsin.conf
+	@$(INSTALL) install
 uninstall:
-	rm -f $(INSTALLED)/bin/tocsin $(INSTALLED)/sbin/tocsin-watchdog
-	rm -rf $(INSTALLED)/lib/tocsin $(INSTALLED)/share/doc/tocsin
+	@$(INSTALL) uninstall
 clean:
 	rm -rf build build-asan
 

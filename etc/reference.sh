@@ -1,35 +1,45 @@
 #!/bin/sh
-# reference.sh BUILD: docs/configuration.md, from the programs' own tables of keys (their -T print).
+# reference.sh BUILD [man]: docs/configuration.md, or docs/man/tocsin.conf.5, from the programs' own tables of keys (their
+# -T print).
 set -eu
+export LC_ALL=C
 bin=$1/bin
+form=${2:-md}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 printf 'time,open,high,low,close\n2026-01-01,1,1,1,1\n' >"$dir/x.csv"
 {
-	printf '[process NAME]\ncommand = /PROGRAM\n'
+	printf '[process name]\ncommand = /PROGRAM\n'
 	printf '[feed sim]\ntype = sim\nsymbols = BASE/QUOTE\n[feed file]\ntype = file\npath = %s/x.csv\nsymbols = BASE/QUOTE\n' "$dir"
 	for type in ema_cross rsi_reversion donchian_breakout; do
 		printf '[strategy %s]\ntype = %s\ntimeframe = 1m\n' "$type" "$type"
 	done
 } >"$dir/x.conf"
-sed -i 's/process NAME/process name/' "$dir/x.conf"
 
-# One table a section; a value that the file above had to give is required.
-tables() {
-	sed "s|$dir/x.csv||" | awk '
-	/^\[/ { head = substr($0, 2, length($0) - 2); if (seen[head]++) skip = 1; else { skip = 0; title = head
-		sub(/^process .*/, "process NAME", title); sub(/^feed .*/, "feed NAME]` with `type = " substr(head, 6) "`, `[", title)
-		sub(/^strategy .*/, "strategy NAME]` with `type = " substr(head, 10) "`, `[", title); sub(/, `\[$/, "", title)
-		printf "\n## `[%s%s\n\n| key | default | meaning |\n| --- | --- | --- |\n", title, title ~ /type =/ ? "" : "]`" } next }
+# Fields apart by tabs: S, title and condition of a section; or K, key, default (- for required) and help.
+# A value that the file above had to give is required.
+keys() {
+	{
+		"$bin/tocsin-watchdog" -c "$dir/x.conf" -T
+		"$bin/tocsin-generator" -c "$dir/x.conf" -T
+		"$bin/tocsin-relay" -c "$dir/x.conf" -T
+	} | sed "s|$dir/x.csv||" | awk '
+	/^\[/ { head = substr($0, 2, length($0) - 2); skip = seen[head]++; if (skip) next
+		title = head; with = ""
+		if (sub(/^process .*/, "process NAME", title)) ;
+		else if (sub(/^feed .*/, "feed NAME", title)) with = "type = " substr(head, 6)
+		else if (sub(/^strategy .*/, "strategy NAME", title)) with = "type = " substr(head, 10)
+		print "S\t" title "\t" with; next }
 	skip { next }
-	/^; / { help = substr($0, 3); gsub(/\|/, "\\|", help); next }
+	/^; / { help = substr($0, 3); next }
 	/^[a-z_]+ = / { key = $1; value = substr($0, length(key) + 4)
 		if (key == "command" || key == "symbols" && head ~ /^feed/ || key == "path" || key == "type" || key == "timeframe" && head ~ /^strategy/)
-			value = "required"; else value = value == "" ? "empty" : "`" value "`"
-		printf "| `%s` | %s | %s |\n", key, value, help }'
+			value = "-"
+		print "K\t" key "\t" value "\t" help }'
 }
 
-cat <<'T'
+if [ "$form" = md ]; then
+	cat <<'T'
 # Configuration
 
 One INI file, `/etc/tocsin/tocsin.conf` unless a program is started with `-c FILE`. A line is `key = value`; a comment
@@ -38,8 +48,89 @@ begins with `;` or `#` at the start of a line, or with ` ;` behind a value. Dura
 reports every mistake at once as `file:line: key: what, and what is allowed`, and ends with code 100; `-n` only checks, `-T`
 prints the effective values. This page is made from the programs' own tables (`sh etc/reference.sh build`).
 T
-{
-	"$bin/tocsin-watchdog" -c "$dir/x.conf" -T
-	"$bin/tocsin-generator" -c "$dir/x.conf" -T
-	"$bin/tocsin-relay" -c "$dir/x.conf" -T
-} | tables
+	keys | awk -F '\t' '
+	$1 == "S" { printf "\n## `[%s]`%s\n\n| key | default | meaning |\n| --- | --- | --- |\n", $2, $3 == "" ? "" : " with `" $3 "`" }
+	$1 == "K" { gsub(/\|/, "\\|", $4); printf "| `%s` | %s | %s |\n", $2, $3 == "-" ? "required" : $3 == "" ? "empty" : "`" $3 "`", $4 }'
+	exit
+fi
+
+cat <<'T'
+.\" Made by: sh etc/reference.sh build man > docs/man/tocsin.conf.5
+.Dd November 23, 2026
+.Dt TOCSIN.CONF 5
+.Os
+.Sh NAME
+.Nm tocsin.conf
+.Nd configuration of tocsin
+.Sh DESCRIPTION
+One INI file for all programs of
+.Xr tocsin 1 ,
+.Pa /etc/tocsin/tocsin.conf
+unless a program is started with
+.Fl c Ar file .
+A line is
+.Ql key = value ;
+a comment begins with
+.Ql \&;
+or
+.Ql #
+at the start of a line, or with a blank and
+.Ql \&;
+behind a value.
+Durations carry their unit
+.Pq Ql 500ms , 5s , 10m , 1h , 90d ,
+sizes may
+.Pq Ql 64K , 1M , 2G ,
+lists are separated by commas.
+.Pp
+Each program reads the sections that are its own, reports every mistake at
+once as
+.Ql file:line: key: what, and what is allowed ,
+and ends with code 100.
+.Fl n
+only checks,
+.Fl T
+prints the effective values.
+.Ql tocsin reload
+applies times, limits, commands, users, on_alert and log settings to the running
+watchdog; processes, their
+.Cm listen
+addresses, the folders and the hardware watchdog need a restart of it.
+The generator and the relay read their own sections when they start.
+T
+keys | awk -F '\t' '
+	# Text of a page, in lines of its own: a backslash is no escape, a point at the start no request.
+	function text(s,    n, i, words, line, all) {
+		gsub(/\\/, "\\e", s)
+		n = split(s, words, " ")
+		for (i = 1; i <= n; i++)
+			if (line != "" && length(line " " words[i]) > 70) { all = all guard(line) "\n"; line = words[i] }
+			else line = line == "" ? words[i] : line " " words[i]
+		return all guard(line)
+	}
+	function guard(line) { return line ~ /^[.\047]/ ? "\\&" line : line }
+	$1 == "S" { if (open) print ".El"; open = 1; sub(/ NAME$/, " name", $2)
+		printf ".Sh [%s] %s\n.Bl -tag -width Ds\n", $2, $3 == "" ? "SECTION" : "WITH " $3 }
+	$1 == "K" { printf ".It Cm %s\n%s.\n%s\n", $2, text($4), $3 == "-" ? "Required." : $3 == "" ? "Empty by default." : "Default:\n.Ql " (length($3) == 1 ? "\\&" : "") text($3) " ." }
+	END { print ".El" }'
+cat <<'T'
+.Sh FILES
+.Bl -tag -width Ds
+.It Pa /etc/tocsin/tocsin.conf
+should be 0640 and root's, with the group of the processes: whoever may write it
+decides what root runs.
+.It Pa /usr/local/share/doc/tocsin/tocsin.conf
+an example.
+.El
+.Sh EXAMPLES
+A program of one's own beside the two of tocsin:
+.Bd -literal -offset indent
+[process mailer]
+command = /usr/local/bin/mailer --db "dbname=tocsin user=tocsin_reader"
+user = tocsin
+heartbeat_timeout = 0
+.Ed
+.Sh SEE ALSO
+.Xr tocsin 1 ,
+.Xr tocsin-watchdog 8
+T

@@ -33,7 +33,7 @@ static void
 failed(struct migration *m, const char *what, const struct pg_result *res)
 {
 	fprintf(stderr, "tocsin migrate: %s: %s%s\n", what, pg_error(res),
-	    pg_lost(res) ? "" : ": nothing of it was kept; run it as the owner of the database (sudo -u postgres tocsin migrate)");
+	    pg_lost(res) ? "" : ": nothing of it was kept; the role in [tocsin] database has to be the owner of the database");
 	finish(m, pg_lost(res) ? EXIT_TEMPORARY : EXIT_USAGE);
 }
 

@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "watchdog/lock.h"
 
 #define CONNECT_LIMIT_S	2
 #define LINE_MAX_BYTES	4096		/* of the answer */
@@ -79,6 +80,38 @@ client_state(const char *runtime_dir)
 	if (rc == 0)
 		return removed ? CLIENT_STOPPED : CLIENT_DEAD;
 	return errno == EWOULDBLOCK ? CLIENT_RUNNING : CLIENT_UNKNOWN;
+}
+
+bool
+client_process_runs(const char *runtime_dir, const char *name)
+{
+	char	 file[NAME_MAX], path[PATH_MAX];
+	int	 fd;
+	bool	 held;
+
+	snprintf(file, sizeof(file), "%s.lock", name);
+	if (path_in(path, runtime_dir, file) == -1 || (fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		return false;
+	held = flock(fd, LOCK_SH | LOCK_NB) == -1 && errno == EWOULDBLOCK;
+	fd_close(&fd);
+	return held;
+}
+
+int
+client_bury(const char *runtime_dir)
+{
+	char	 path[PATH_MAX];
+	int	 fd, rc;
+
+	if (path_in(path, runtime_dir, CLIENT_LOCK) == -1)
+		return -1;
+	if ((fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		return errno == ENOENT ? 0 : -1;
+	/* While it is ours it is nobody's; who waits for it makes it anew. */
+	if ((rc = flock(fd, LOCK_EX | LOCK_NB)) == 0 && lock_is_at(fd, path))
+		rc = unlink(path);
+	fd_close(&fd);
+	return rc;
 }
 
 /* Asking */

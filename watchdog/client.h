@@ -7,6 +7,7 @@
  */
 #ifndef TOCSIN_WATCHDOG_CLIENT_H
 #define TOCSIN_WATCHDOG_CLIENT_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -27,6 +28,15 @@ enum client_state {
  * listens.  Does not block.
  */
 enum client_state client_state(const char *runtime_dir);
+
+/* Somebody holds the lock file DIR/NAME.lock of one process: it runs, whoever its watchdog is.  Does not block. */
+bool		 client_process_runs(const char *runtime_dir, const char *name);
+
+/*
+ * Remove the lock file of a dead watchdog, which then counts as stopped; one
+ * that has started meanwhile keeps its own.  0, or -1 with errno.
+ */
+int		 client_bury(const char *runtime_dir);
 
 enum client_answer {
 	CLIENT_OK,

@@ -249,6 +249,42 @@ wait_for_end(const struct site *s)
 	}
 }
 
+/* The first process that still runs; NULL: none. */
+static const char *
+survivor(const struct site *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (client_process_runs(s->suite.runtime_dir, s->processes[i].name))
+			return s->processes[i].name;
+	return NULL;
+}
+
+/*
+ * Its processes end by themselves.  Then its lock file goes: left behind it
+ * would say "dead, start it again" to whoever looks after that.
+ */
+static int
+stop_dead(const struct site *s)
+{
+	const struct timespec	 pause = { 0, POLL_NS };
+	int64_t			 limit_us = clock_mono_us() + PATIENCE_MS * INT64_C(1000);
+	const char		*name;
+
+	while ((name = survivor(s)) != NULL && clock_mono_us() < limit_us)
+		(void)nanosleep(&pause, NULL);
+	if (name != NULL) {
+		fprintf(stderr, "tocsin: the watchdog had died, and %s still runs: `tocsin start`, then `tocsin stop` ends it\n", name);
+		return EXIT_NOT_DONE;
+	}
+	if (client_bury(s->suite.runtime_dir) == -1) {
+		fprintf(stderr, "tocsin: the watchdog had died, but its lock file %s/%s cannot be removed: %s\n", s->suite.runtime_dir,
+		    CLIENT_LOCK, errno == EWOULDBLOCK ? "another one has just started" : strerror(errno));
+		return errno == EACCES || errno == EPERM ? EXIT_NOT_ALLOWED : EXIT_NOT_DONE;
+	}
+	printf("tocsin: not running: the watchdog had died\n");
+	return EXIT_DONE;
+}
+
 int
 operate_stop(const struct site *s)
 {
@@ -257,8 +293,10 @@ operate_stop(const struct site *s)
 	struct client		*c;
 	int			 code;
 
-	if (state == CLIENT_STOPPED || state == CLIENT_DEAD) {
-		printf("tocsin: not running%s\n", state == CLIENT_DEAD ? ": the watchdog had died, its lock file is left" : "");
+	if (state == CLIENT_DEAD)
+		return stop_dead(s);
+	if (state == CLIENT_STOPPED) {
+		printf("tocsin: not running\n");
 		return EXIT_DONE;
 	}
 	if ((c = ask(s, "stop", NULL, &code)) == NULL)
@@ -279,7 +317,8 @@ operate_stop(const struct site *s)
 int
 operate_restart(const struct site *s)
 {
-	int	 code = operate_stop(s);
+	/* Where one has died there is nobody to wait for: the new one ends what is left of its processes. */
+	int	 code = client_state(s->suite.runtime_dir) == CLIENT_DEAD ? EXIT_DONE : operate_stop(s);
 
 	return code != EXIT_DONE ? code : operate_start(s);
 }

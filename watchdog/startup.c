@@ -3,20 +3,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "watchdog/folder.h"
+#include "watchdog/holders.h"
 #include "watchdog/listen.h"
 #include "watchdog/lock.h"
 
 #define LOCK_TRIES	5	/* `tocsin status` holds it for a moment when it finds it free */
 #define LOCK_PAUSE_NS	20000000
+#define ORPHAN_END_MS	2000	/* from SIGKILL to the end */
 
 static void __attribute__((format(printf, 2, 3)))
 complain(const struct startup *s, const char *fmt, ...)
@@ -156,6 +160,48 @@ open_log(struct startup *s, const struct watchdog_conf *c)
 	return exit_code_of(errno);
 }
 
+/*
+ * An earlier copy, whose watchdog has died, holds its sockets as it holds its
+ * lock.  Mostly it is about to end by itself; it is asked to, then killed.
+ */
+static void
+end_orphan(const struct watchdog_conf *c, const struct process_conf *p)
+{
+	const struct timespec	 pause = { 0, LOCK_PAUSE_NS };
+	int64_t			 begun_us = clock_mono_us(), held_ms = 0, kill_ms = SUP_ORPHAN_MS + p->times.kill_grace_ms;
+	char			 path[PATH_MAX];
+	int			 fd = -1, sent = 0;
+
+	if (snprintf(path, sizeof(path), "%s/%s.lock", c->suite.runtime_dir, p->name) >= (int)sizeof(path))
+		return;
+	while ((fd = lock_take(path)) == -1 && errno == EWOULDBLOCK && held_ms < kill_ms + ORPHAN_END_MS) {
+		held_ms = (clock_mono_us() - begun_us) / 1000;
+		if (held_ms >= kill_ms && sent != SIGKILL)
+			sent = SIGKILL;
+		else if (held_ms >= SUP_ORPHAN_MS && sent == 0)
+			sent = SIGTERM;
+		else {
+			(void)nanosleep(&pause, NULL);
+			continue;
+		}
+		log_warnx("startup", "an earlier copy holds its lock and sockets, ending it name=%s signal=%d signalled=%d", p->name, sent,
+		    holders_signal(path, sent, NULL, NULL));
+		(void)holders_signal(path, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
+	}
+	fd_close(&fd);
+}
+
+static int
+open_socket(const struct watchdog_conf *c, const struct process_conf *p, const char *address, char *why, size_t why_size)
+{
+	int	 fd = listen_open(address, why, why_size);
+
+	if (fd != -1 || errno != EADDRINUSE)
+		return fd;
+	end_orphan(c, p);
+	return listen_open(address, why, why_size);
+}
+
 static int
 open_sockets(struct startup *s, const struct watchdog_conf *c)
 {
@@ -170,7 +216,7 @@ open_sockets(struct startup *s, const struct watchdog_conf *c)
 		p = &c->processes[i];
 		s->sockets[i] = xcalloc(p->listen.count + 1, sizeof(int));
 		for (size_t j = 0; j < p->listen.count; j++) {
-			s->sockets[i][j] = listen_open(p->listen.items[j], why, sizeof(why));
+			s->sockets[i][j] = open_socket(c, p, p->listen.items[j], why, sizeof(why));
 			if (s->sockets[i][j] != -1)
 				continue;
 			if (code != EXIT_USAGE)

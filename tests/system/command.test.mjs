@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { Site, alive, command, program, until } from './lib/site.mjs';
+import { endsDaemon, lockHolder } from './lib/daemon.mjs';
 
 const tocsin = (site, args, options) => command(program('tocsin'), ['-c', site.conf, ...args], options);
 
@@ -42,26 +43,6 @@ async function played(t, answer) {
   }
   return site;
 }
-
-// Who holds the watchdog's lock, by the kernel's word; 0: nobody.
-const lockHolder = (site) => {
-  const { ino } = fs.statSync(`${site.dir}/run/watchdog.lock`);
-  const line = fs.readFileSync('/proc/locks', 'utf8').split('\n').find((l) => l.includes('FLOCK') && l.includes(`:${ino} `));
-  return line ? Number(line.trim().split(/\s+/)[4]) : 0;
-};
-
-// What `tocsin start` leaves behind is nobody's child: end it before the site looks for what is left.
-const endsDaemon = (site) => {
-  site.destroy = async () => {
-    const pid = fs.existsSync(`${site.dir}/run/watchdog.lock`) && lockHolder(site);
-    if (pid) {
-      process.kill(pid, 'SIGTERM');
-      await until('the daemon has ended', () => !alive(pid));
-    }
-    return Site.prototype.destroy.call(site);
-  };
-  return site;
-};
 
 test('status, and what it answers to, come by the socket', async (t) => {
   const site = await played(t, (line, socket) => socket.end(line === 'status' ? 'ok\nTHE TABLE\n' : 'ok\n{"pid":1}\n'));
@@ -172,6 +153,22 @@ test('what is not running: words that need it say so, stop is content, status te
   const stopped = await tocsin(site, ['stop']);
   assert.equal(stopped.code, 0);
   assert.match(stopped.stdout, /not running: .*died/);
+  assert.equal((await tocsin(site, ['status'])).code, 3, 'stopped by an operator: nobody is to start it again');
+});
+
+test('stop after the watchdog has died: not before its processes have ended', async (t) => {
+  const site = await quiet(t);
+  fs.mkdirSync(`${site.dir}/run`);
+  fs.writeFileSync(`${site.dir}/run/watchdog.lock`, '');
+  const orphan = site.spawn('flock', ['-F', `${site.dir}/run/one.lock`, 'sleep', '1000']);
+  await until('it holds its lock', async () => (await command('flock', ['-n', `${site.dir}/run/one.lock`, 'true'])).code === 1);
+  const stop = site.spawn(program('tocsin'), ['-c', site.conf, 'stop']);
+  const early = await tocsin(site, ['status']);
+  assert.equal(early.code, 1);
+  assert.equal(stop.exitCode, null);
+  orphan.kill();
+  assert.deepEqual(await stop.ended, { code: 0, signal: null });
+  assert.equal((await tocsin(site, ['status'])).code, 3);
 });
 
 test('words that are wrong', async (t) => {

@@ -92,6 +92,21 @@ test('an orphan that does not end is found by its lock and ended before another 
   assert.match(site.log('watchdog'), new RegExp(`an earlier copy holds its lock name=beater pid=${orphan}`));
 });
 
+test('an orphan that does not end, and holds the listening socket too, does not keep the next watchdog from starting', async (t) => {
+  const site = await Site.create(t, { database: false });
+  site.configure({ processes: `[process beater]\ncommand = /bin/sh ${beating(site, 'beater', { before: "trap '' TERM" })}\nlisten = 127.0.0.1:${site.port}\nkill_grace = 500ms\n` });
+  await site.start({ ready: false });
+  const [orphan] = await until('it is up', () => pids(site, 'beater').length === 1 && pids(site, 'beater'));
+  process.kill(orphan, 'SIGSTOP');
+  site.watchdog.kill('SIGKILL');
+  await site.watchdog.ended;
+  assert.ok(alive(orphan));
+  await site.start({ ready: false });
+  await until('another copy is up', () => pids(site, 'beater').length === 2);
+  assert.ok(!alive(orphan));
+  assert.match(site.log('watchdog'), /an earlier copy holds its lock and sockets, ending it name=beater signal=\d+ signalled=1/);
+});
+
 test('somebody who only reads a lock file is no orphan', async (t) => {
   const site = await supervised(t);
   const reader = site.spawn('tail', ['-f', `${site.dir}/run/beater.lock`]);
