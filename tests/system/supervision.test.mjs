@@ -24,8 +24,8 @@ test('an operator is told by on_alert, with the facts', async (t) => {
   fs.writeFileSync(script, `#!/bin/sh\necho "$TOCSIN_ALERT|$TOCSIN_PROCESS|$TOCSIN_FAILURES|$TOCSIN_LAST_EXIT|$1|$NOTIFY_SOCKET" >>${site.dir}/alerts\n`, { mode: 0o755 });
   site.configure({ watchdog: `on_alert = ${script} "two words"`, processes: '[process bad]\ncommand = /bin/sh -c "exit 3"\n' });
   await site.start({ ready: false });
-  await until('it is told', () => fs.existsSync(`${site.dir}/alerts`));
-  assert.equal(fs.readFileSync(`${site.dir}/alerts`, 'utf8'), 'crash-looping|bad|5|exit code 3|two words|\n');
+  const told = await until('it is told', () => fs.existsSync(`${site.dir}/alerts`) && fs.readFileSync(`${site.dir}/alerts`, 'utf8'));
+  assert.equal(told, 'crash-looping|bad|5|exit code 3|two words|\n');
 });
 
 test('orders by the control socket are answered when they are decided', async (t) => {
