@@ -13,8 +13,8 @@
 
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 
-static bool
-absolute_ok(const char *value, char *why, size_t why_size)
+bool
+suite_path_ok(const char *value, char *why, size_t why_size)
 {
 	snprintf(why, why_size, "an absolute path");
 	return *value == '/';
@@ -25,11 +25,11 @@ const struct conf_key suite_keys[] = {
 	  .def = "host=/run/postgresql dbname=tocsin", .secret = true,
 	  .help = "libpq conninfo of the database; several hosts allowed" },
 	{ .name = "runtime_dir", .type = CONF_STR, .offset = offsetof(struct suite_conf, runtime_dir),
-	  .def = "/run/tocsin", .check = absolute_ok, .help = "folder of status.json and the locks" },
+	  .def = "/run/tocsin", .check = suite_path_ok, .help = "folder of status.json and the locks" },
 	{ .name = "log_dir", .type = CONF_STR, .offset = offsetof(struct suite_conf, log_dir),
-	  .def = "/var/log/tocsin", .check = absolute_ok, .help = "folder of one log per process" },
+	  .def = "/var/log/tocsin", .check = suite_path_ok, .help = "folder of one log per process" },
 	{ .name = "state_dir", .type = CONF_STR, .offset = offsetof(struct suite_conf, state_dir),
-	  .def = "/var/lib/tocsin", .check = absolute_ok, .help = "folder of what must survive a reboot" },
+	  .def = "/var/lib/tocsin", .check = suite_path_ok, .help = "folder of what must survive a reboot" },
 	{ .name = "log_level", .type = CONF_ENUM, .offset = offsetof(struct suite_conf, log_level),
 	  .def = "info", .choices = levels, .help = "least severe lines that are written" },
 	{ .name = "log_max_size", .type = CONF_SIZE, .offset = offsetof(struct suite_conf, log_max_size),

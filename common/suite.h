@@ -29,6 +29,9 @@ void	 suite_ignore_others(struct conf *c, const char *const *own);
 /* A strategy's, feed's or process's NAME: a letter, then up to 31 of a-z 0-9 _ -. */
 bool	 suite_name_ok(const char *name);
 
+/* The check of a configuration key: an absolute path. */
+bool	 suite_path_ok(const char *value, char *why, size_t why_size);
+
 /* The command line that every program of the suite understands. */
 struct suite_options {
 	const char	*conf_path;

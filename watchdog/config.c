@@ -18,13 +18,6 @@
 
 static const char *const health_choices[] = { "check", "change", "off", NULL };
 
-static bool
-path_ok(const char *value, char *why, size_t why_size)
-{
-	snprintf(why, why_size, "an absolute path");
-	return *value == '/';
-}
-
 static const struct conf_key watchdog_keys[] = {
 	{ .name = "check_interval", .type = CONF_DURATION, .offset = offsetof(struct watchdog_conf, check_interval_ms),
 	  .def = "5s", .min = 100, .max = 60000, .help = "time between two looks at every process, and two writes of status.json" },
@@ -33,7 +26,7 @@ static const struct conf_key watchdog_keys[] = {
 	{ .name = "on_alert", .type = CONF_STR, .offset = offsetof(struct watchdog_conf, on_alert),
 	  .def = "", .check = command_ok, .help = "program to run when a process hangs, crash-loops or has recovered, with the facts in TOCSIN_… variables" },
 	{ .name = "hardware_watchdog", .type = CONF_STR, .offset = offsetof(struct watchdog_conf, hardware_watchdog),
-	  .def = "", .check = path_ok, .help = "device that resets the machine when the watchdog stops feeding it, as /dev/watchdog; empty: none" },
+	  .def = "", .check = suite_path_ok, .help = "device that resets the machine when the watchdog stops feeding it, as /dev/watchdog; empty: none" },
 	{ .name = "hardware_timeout", .type = CONF_DURATION, .offset = offsetof(struct watchdog_conf, hardware_timeout_ms),
 	  .def = "60s", .min = 2000, .max = HOUR_MS, .help = "not fed for so long, the device resets the machine" },
 	{ .name = NULL }
