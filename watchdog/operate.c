@@ -17,6 +17,7 @@
 #define RELOAD_LIMIT_MS	30000		/* it looks users up, which may ask another machine */
 #define PATIENCE_MS	10000		/* then we say what we wait for */
 #define POLL_NS		20000000
+#define BURY_TRIES	5		/* `tocsin status` holds the lock for a moment */
 
 /* Trouble, in one line */
 
@@ -269,6 +270,7 @@ stop_dead(const struct site *s)
 	const struct timespec	 pause = { 0, POLL_NS };
 	int64_t			 limit_us = clock_mono_us() + PATIENCE_MS * INT64_C(1000);
 	const char		*name;
+	int			 rc, tries = BURY_TRIES;
 
 	while ((name = survivor(s)) != NULL && clock_mono_us() < limit_us)
 		(void)nanosleep(&pause, NULL);
@@ -276,7 +278,9 @@ stop_dead(const struct site *s)
 		fprintf(stderr, "tocsin: the watchdog had died, and %s still runs: `tocsin start`, then `tocsin stop` ends it\n", name);
 		return EXIT_NOT_DONE;
 	}
-	if (client_bury(s->suite.runtime_dir) == -1) {
+	while ((rc = client_bury(s->suite.runtime_dir)) == -1 && errno == EWOULDBLOCK && --tries > 0)
+		(void)nanosleep(&pause, NULL);
+	if (rc == -1) {
 		fprintf(stderr, "tocsin: the watchdog had died, but its lock file %s/%s cannot be removed: %s\n", s->suite.runtime_dir,
 		    CLIENT_LOCK, errno == EWOULDBLOCK ? "another one has just started" : strerror(errno));
 		return errno == EACCES || errno == EPERM ? EXIT_NOT_ALLOWED : EXIT_NOT_DONE;
