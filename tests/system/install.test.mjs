@@ -79,7 +79,7 @@ test('the unit restarts for ever, is told when tocsin is ready, and has no pidfi
   const section = (name) => Object.fromEntries(text.split(`[${name}]\n`)[1].split(/^\[/m)[0].split('\n').filter((l) => /^[A-Z]/.test(l)).map((l) => l.split(/=(.*)/s)));
   assert.equal(section('Unit').StartLimitIntervalSec, '0');
   const service = section('Service');
-  const wanted = { Type: 'notify', NotifyAccess: 'main', Restart: 'always', RestartSec: '100ms', KillMode: 'mixed', WatchdogSec: '30s', TimeoutStopSec: '60s',
+  const wanted = { Type: 'notify', NotifyAccess: 'main', Restart: 'always', RestartSec: '500ms', KillMode: 'mixed', WatchdogSec: '30s', TimeoutStopSec: '60s',
     OOMScoreAdjust: '-900', OOMPolicy: 'continue', ProtectSystem: 'full', NoNewPrivileges: 'no' };
   for (const [key, value] of Object.entries(wanted)) assert.equal(service[key], value, key);
   assert.match(service.ExecReload, /tocsin -c \/etc\/tocsin\/tocsin\.conf reload$/);
