@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 sh etc/setup.sh build run test
 
 echo "run: building with warnings as errors"
-make -s all unit fuzz CFLAGS='-O2 -g -Werror'
+make -s all unit fuzz bench CFLAGS='-O2 -g -Werror'
 echo "run: building with AddressSanitizer and UBSan"
 make -s B=build-asan HARDEN= LDHARDEN= all unit fuzz \
     CFLAGS='-O1 -g -fno-omit-frame-pointer -Werror -fsanitize=address,undefined -fno-sanitize-recover=undefined'

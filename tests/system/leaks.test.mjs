@@ -64,13 +64,18 @@ test('the relay serves, resumes, loses its database and ends clean with clients 
 
 test('the watchdog starts, loses and stops children and ends clean', { skip }, async (t) => {
   const site = await Site.create(t, { database: false });
-  site.configure({ processes: `[process a]\ncommand = /bin/sleep 1000\nheartbeat_timeout = 0\nlisten = 127.0.0.1:${site.port}\n[process b]\ncommand = /bin/false\n` });
+  site.configure({ processes: `[process a]\ncommand = /bin/sleep 1000\nheartbeat_timeout = 0\nlisten = 127.0.0.1:${site.port}\n[process b]\ncommand = /bin/false\n`,
+    watchdog: `on_alert = /bin/false\nhardware_watchdog = ${site.dir}/device` });
+  fs.writeFileSync(`${site.dir}/device`, '');
   site.watchdog = site.spawn('valgrind', args(`${site.dir}/vg`, program('tocsin-watchdog'), '-c', site.conf));
   await until('both were started', () => fs.existsSync(`${site.dir}/run/status.json`) && site.process('b').restarts > 0 && site.process('a').pid);
   process.kill(site.process('a').pid, 'SIGKILL');
   await until('the first is back', () => site.process('a').restarts > 0);
   site.watchdog.kill('SIGHUP');
   await until('it has reloaded', () => /reloaded/.test(site.log('watchdog')));
+  for (const line of ['status', 'status-json', 'reload', 'restart a', 'restart b', 'stop b', 'nonsense']) assert.notEqual(await site.ask(line), '');
+  fs.appendFileSync(site.conf, 'nonsense\n');
+  assert.match(await site.ask('reload'), /^error/);
   assert.deepEqual(await site.stop(), { code: 0, signal: null }, site.watchdog.output());
   clean(`${site.dir}/vg`);
 });
