@@ -55,12 +55,47 @@ have_watchdogs_rights(const struct site *s)
 	return yes;
 }
 
+static void
+check_state(struct check *c, const char *name, const char *state)
+{
+	static const char *const bad[] = { "crash-looping", "hung", "blocked" };
+	const char		*log_dir = c->site.suite.log_dir;
+
+	if (strcmp(state, "up") == 0)
+		return;
+	if (strcmp(state, "stopped") == 0) {
+		check_found(c, FINDING_WARN, "process %s was stopped by somebody: `tocsin start %s` starts it", name, name);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (strcmp(state, bad[i]) == 0) {
+			check_found(c, FINDING_FAIL, "process %s is %s: see %s/%s.log and %s/watchdog.log", name, state, log_dir, name, log_dir);
+			return;
+		}
+	check_found(c, FINDING_WARN, "process %s is %s just now: see `tocsin status` in a moment", name, state);
+}
+
+/* The rows of the table behind its title and its heading: NAME STATE … */
+static void
+check_states(struct check *c, const char *table)
+{
+	char	 name[64], state[32];
+
+	for (int row = 0; *table != '\0'; row++) {
+		if (row >= 2 && sscanf(table, "%63s %31s", name, state) == 2)
+			check_state(c, name, state);
+		table += strcspn(table, "\n");
+		table += *table == '\n';
+	}
+}
+
 /* Does it run, and does it answer? */
 static void
 check_watchdog(struct check *c)
 {
 	const char	*dir = c->site.suite.runtime_dir;
 	struct client	*client;
+	char		*table;
 
 	switch (client_state(dir)) {
 	case CLIENT_STOPPED:
@@ -80,9 +115,12 @@ check_watchdog(struct check *c)
 	if ((client = client_open(dir)) == NULL || client_send(client, "status", NULL) == -1)
 		check_found(c, errno == EACCES ? FINDING_WARN : FINDING_FAIL, "the watchdog runs, but %s/%s: %s: %s", dir, CLIENT_SOCKET,
 		    strerror(errno), errno == EACCES ? "run `tocsin check` as root" : "end it with SIGTERM, then `tocsin start`");
-	else if (client_answer(client, ANSWER_LIMIT_MS) != CLIENT_SILENT)
+	else if (client_answer(client, ANSWER_LIMIT_MS) != CLIENT_SILENT) {
 		check_found(c, FINDING_OK, "the watchdog runs and answers, pid %d", (int)client_pid(client));
-	else
+		table = client_body(client, ANSWER_LIMIT_MS);
+		check_states(c, table == NULL ? "" : table);
+		free(table);
+	} else
 		check_found(c, FINDING_FAIL, "the watchdog (pid %d) runs but does not answer on %s/%s: `kill -CONT %d` if it was stopped, else `kill -KILL %d` and `tocsin start`",
 		    (int)client_pid(client), dir, CLIENT_SOCKET, (int)client_pid(client), (int)client_pid(client));
 	client_close(client);

@@ -477,6 +477,20 @@ test('real: others may not ask', { skip: process.getuid() !== 0 && 'not root' },
   assert.equal(site.process('one').state, 'up');
 });
 
+test('real: check tells of processes that are not up', async (t) => {
+  const site = await running(t);
+  await tocsin(site, ['stop', 'two']);
+  const stopped = await tocsin(site, ['check']);
+  assert.equal(stopped.code, 0);
+  assert.match(stopped.stdout, /^warn process two was stopped by somebody: `tocsin start two` starts it$/m);
+  fs.writeFileSync(`${site.dir}/one.sh`, '#!/bin/sh\nexit 1\n');
+  await tocsin(site, ['restart', 'one']);
+  await until('it crash-loops', () => site.process('one').state === 'crash-looping');
+  const looping = await tocsin(site, ['check']);
+  assert.equal(looping.code, 1);
+  assert.match(looping.stdout, /^FAIL process one is crash-looping: see .*one\.log/m);
+});
+
 test('real: check finds it running', async (t) => {
   const site = await running(t);
   const { code, stdout } = await tocsin(site, ['check']);
