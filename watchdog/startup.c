@@ -3,20 +3,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "watchdog/folder.h"
+#include "watchdog/holders.h"
 #include "watchdog/listen.h"
 #include "watchdog/lock.h"
 
 #define LOCK_TRIES	5	/* `tocsin status` holds it for a moment when it finds it free */
 #define LOCK_PAUSE_NS	20000000
+#define ORPHAN_PAUSE_NS	10000000
+#define ORPHAN_KILL_MS	1000	/* after SIGKILL its sockets are closed within this time, or it is stuck in the kernel */
 
 static void __attribute__((format(printf, 2, 3)))
 complain(const struct startup *s, const char *fmt, ...)
@@ -156,6 +161,49 @@ open_log(struct startup *s, const struct watchdog_conf *c)
 	return exit_code_of(errno);
 }
 
+static void
+told_cb(pid_t pid, const char *comm, void *name)
+{
+	log_warnx("startup", "an earlier copy still has its address, ending it name=%s pid=%d program=%s", (const char *)name, (int)pid, comm);
+}
+
+/* Whoever holds the lock of this process: asked to end at first, killed after its grace.  False: nobody holds it. */
+static bool
+end_orphans(const char *path, const struct process_conf *p, bool first, int64_t waited_ms)
+{
+	int	 sig = first ? SIGTERM : waited_ms < p->times.kill_grace_ms ? 0 : SIGKILL;
+	bool	 held = holders_signal(path, sig, first ? told_cb : NULL, p->name) > 0;
+
+	if (first && held)
+		(void)holders_signal(path, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
+	return held;
+}
+
+/*
+ * An address in use may be our own: a child of an earlier watchdog (a dead one,
+ * since we hold its lock) inherited the socket and has not seen that yet, or
+ * never will, stopped or hung as it is.  It is known by its own lock, and has to
+ * end now: later it would keep every watchdog from starting.
+ */
+static int
+open_socket(const char *address, const struct process_conf *p, const struct suite_conf *suite, char *why, size_t why_size)
+{
+	const struct timespec	 pause = { 0, ORPHAN_PAUSE_NS };
+	char			 path[PATH_MAX];
+	int64_t			 since_us = clock_mono_us(), waited_ms = 0;
+	bool			 held = snprintf(path, sizeof(path), "%s/%s.lock", suite->runtime_dir, p->name) < PATH_MAX;
+	int			 fd = listen_open(address, why, why_size);
+
+	/* One more try after the last of them has gone: its sockets went before its lock. */
+	for (bool first = true; fd == -1 && errno == EADDRINUSE && held && waited_ms < p->times.kill_grace_ms + ORPHAN_KILL_MS; first = false) {
+		if ((held = end_orphans(path, p, first, waited_ms)))
+			(void)nanosleep(&pause, NULL);
+		fd = listen_open(address, why, why_size);
+		waited_ms = (clock_mono_us() - since_us) / 1000;
+	}
+	return fd;
+}
+
 static int
 open_sockets(struct startup *s, const struct watchdog_conf *c)
 {
@@ -170,7 +218,7 @@ open_sockets(struct startup *s, const struct watchdog_conf *c)
 		p = &c->processes[i];
 		s->sockets[i] = xcalloc(p->listen.count + 1, sizeof(int));
 		for (size_t j = 0; j < p->listen.count; j++) {
-			s->sockets[i][j] = listen_open(p->listen.items[j], why, sizeof(why));
+			s->sockets[i][j] = open_socket(p->listen.items[j], p, &c->suite, why, sizeof(why));
 			if (s->sockets[i][j] != -1)
 				continue;
 			if (code != EXIT_USAGE)
