@@ -422,3 +422,72 @@ test('the fault matrix', async (t) => {
       });
   await t.test('and every event has arrived once', () => delivered(site, stream));
 });
+
+// A client every 10 ms: connects, asks, and has its answer, or is cut off with the relay it got.
+class Callers {
+  constructor(port) {
+    this.port = port;
+    this.counts = { connected: 0, answered: 0, cut: 0, open: 0 };
+    this.errors = [];
+    this.timer = setInterval(() => this.call(), 10);
+  }
+
+  call() {
+    let text = '';
+    this.counts.open++;
+    const socket = net.connect(this.port, '127.0.0.1', () => {
+      socket.connected = true;
+      this.counts.connected++;
+      socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    });
+    socket.on('data', (d) => { text += d; });
+    socket.on('error', (error) => socket.connected || this.errors.push(error.code));
+    socket.on('close', () => {
+      this.counts.open--;
+      if (text.startsWith('HTTP/1.1 200 ')) this.counts.answered++;
+      else if (socket.connected) this.counts.cut++;
+    });
+  }
+
+  async stop() {
+    clearInterval(this.timer);
+    await until('every caller has its answer', () => this.counts.open === 0);
+  }
+}
+
+test('the relay killed 50 times under load: no connection is ever refused, no event lost', async (t) => {
+  const site = await faultSite(t);
+  const streams = Array.from({ length: 5 }, () => new EventStream(site, '/v1/stream?after=0'));
+  // Signals flow: ten new ones a second, beside those of the generator.
+  const writer = site.spawn('psql', ['-X', '-q', site.conninfo('postgres')], { stdio: ['pipe', 'ignore', 'pipe'] });
+  writer.stdin.write(`INSERT INTO signals (exchange, symbol, timeframe, strategy, side, candle_open_time, candle_close_time, entry, stop_loss,
+    initial_stop, targets, confidence, reason, generated_at, expires_at)
+    VALUES ('load', 'LOAD/USDT', '1m', 'load', 'long', clock_timestamp(), clock_timestamp(), 100, 99, 99, '{102}', 0.5, 'load', now(), '2100-01-01') \\watch 0.1\n`);
+  await until('signals flow', () => streams.every((stream) => stream.events.length > 5));
+  const callers = new Callers(site.port);
+  t.after(() => clearInterval(callers.timer));
+  const calm = (before) => until('the relay is stable', () => {
+    const p = site.process('relay');
+    return p.pid !== before && p.state === 'up' && p.failures_in_a_row === 0 && p;
+  });
+  let relay = await calm();
+  const restarts = relay.restarts;
+  for (let i = 0; i < 50; i++) {
+    const { answered } = callers.counts;
+    await until('the relay serves', () => callers.counts.answered > answered);
+    process.kill(relay.pid, 'SIGKILL');
+    relay = await calm(relay.pid);
+  }
+  assert.equal(relay.restarts, restarts + 50);
+  const { answered, cut } = callers.counts;
+  await until('callers are answered', () => callers.counts.answered > answered + 20);
+  await callers.stop();
+  assert.deepEqual(callers.errors, [], 'nobody was refused');
+  assert.equal(callers.counts.cut, cut, 'who came after the end was answered');
+  for (const stream of streams) assert.equal(stream.refused, 0);
+  writer.stdin.end();
+  writer.kill('SIGTERM');
+  await writer.ended;
+  for (const stream of streams) await delivered(site, stream);
+  t.diagnostic(`${callers.counts.connected} connections, ${callers.counts.cut} cut off with a relay`);
+});
