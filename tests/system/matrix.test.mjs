@@ -11,6 +11,7 @@ import { NAMES, census, whole, work } from './lib/whole.mjs';
 
 const TARGETS = [['generator'], ['relay'], NAMES];
 const sanitized = /asan/.test(bin);
+const wanted = new RegExp(process.env.TOCSIN_CELLS ?? ''); // for work on some of them: a pattern of their names
 
 // One fault on some targets, from its beginning to its end.
 class Cell {
@@ -85,7 +86,7 @@ async function backtrace(cell) {
   for (const name of cell.targets) await until(`${name} tells where it was`, () => /crash: signal=\d+[^]*crash: frame=\d+ at=/.test(cell.since(name)));
 }
 
-// Fill the room of the logs to the last byte, those left in the last pages of the logs too.
+// Fill the room of the logs, that left in their last pages too, but for a few bytes: the next line is torn there.
 function fillLogs(site) {
   const fd = fs.openSync(site.file('log/filling'), 'w');
   const block = Buffer.alloc(1 << 16);
@@ -99,7 +100,7 @@ function fillLogs(site) {
   }
   for (const name of ['watchdog', ...NAMES]) {
     const file = site.file(`log/${name}.log`);
-    const left = -fs.statSync(file).size & 4095;
+    const left = (-fs.statSync(file).size & 4095) - 10;
     if (left > 0) {
       try {
         fs.appendFileSync(file, `${'#'.repeat(left - 1)}\n`);
@@ -200,7 +201,6 @@ const FAULTS = [
     namespace: true,
     inflict: (site, cell) => {
       fillLogs(site);
-      cell.size = site.log('watchdog').length;
       cell.signal('SIGKILL');
     },
     meanwhile: async (site, cell) => {
@@ -209,10 +209,10 @@ const FAULTS = [
       const { candles } = await work(site);
       await until('candles are written', async () => (await work(site)).candles > candles);
       assert.equal(await site.answer('/healthz'), 200);
-      assert.equal(site.log('watchdog').length, cell.size, 'there is no room indeed');
+      assert.equal(fs.statSync(site.file('log/watchdog.log')).size % 4096, 0, 'there is no room indeed');
     },
     mend: (site) => fs.rmSync(site.file('log/filling')),
-    after: (site, cell) => until('the lost lines are counted', () => /warn log: could not be written lines_lost=[1-9]/.test(cell.since('watchdog'))),
+    after: (site, cell) => until('the lost lines are counted', () => /^\S+Z watchdog\[\d+\] warn log: could not be written lines_lost=[1-9]/m.test(cell.since('watchdog'))),
   },
   {
     name: 'no process left to fork',
@@ -413,13 +413,16 @@ test('the fault matrix', async (t) => {
   const before = census(site);
   let broken = false; // a cell that failed spoils none of the others
   for (const fault of FAULTS)
-    for (const targets of fault.targets ?? TARGETS)
-      await t.test(`${fault.name}: ${targets.join(' and ') || 'the watchdog alone'}`, { skip: fault.namespace && !site.holder && 'no mount namespace may be made here' }, async () => {
+    for (const targets of fault.targets ?? TARGETS) {
+      const name = `${fault.name}: ${targets.join(' and ') || 'the watchdog alone'}`;
+      if (!wanted.test(name)) continue;
+      await t.test(name, { skip: fault.namespace && !site.holder && 'no mount namespace may be made here' }, async () => {
         if (broken) await anew(site);
         broken = true;
         await endure(site, fault, targets, before);
         broken = false;
       });
+    }
   await t.test('and every event has arrived once', () => delivered(site, stream));
 });
 
