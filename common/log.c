@@ -23,6 +23,7 @@ static struct {
 	char		 path[PATH_MAX];	/* empty: descriptor 2 is all we know */
 	uint64_t	 max_size, size;	/* bytes */
 	uint64_t	 lost;			/* lines not written since the last good one */
+	bool		 torn;			/* the last one written ends in its middle: the disk became full there */
 	enum log_level	 level;
 } log_state = { .program = "tocsin", .level = LOG_LEVEL_INFO };
 
@@ -35,6 +36,8 @@ open_path(void)
 	if ((fd = open(log_state.path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640)) == -1)
 		return -1;
 	log_state.size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+	if (log_state.size == 0)
+		log_state.torn = false;
 	/* dup2 clears CLOEXEC, and 1 and 2 are never closed in between. */
 	if (dup2(fd, STDOUT_FILENO) == -1 || dup2(fd, STDERR_FILENO) == -1) {
 		fd_close(&fd);
@@ -120,8 +123,10 @@ write_line(const char *line, size_t len)
 	do
 		n = write(STDERR_FILENO, line, len);
 	while (n == -1 && errno == EINTR);
-	if (n > 0)
+	if (n > 0) {
 		log_state.size += (uint64_t)n;
+		log_state.torn = line[n - 1] != '\n';
+	}
 	return n == (ssize_t)len;
 }
 
@@ -146,7 +151,9 @@ vlog(enum log_level level, const char *module, int error, const char *fmt, va_li
 	if (log_state.max_size > 0 && log_state.path[0] != '\0' && log_state.size >= log_state.max_size)
 		rotate();
 	if (log_state.lost > 0) {
-		len = begin_line(line, sizeof(line), "warn", "log");
+		line[0] = '\n';
+		len = log_state.torn ? 1 : 0;
+		len += begin_line(line + len, sizeof(line) - len, "warn", "log");
 		len += (size_t)snprintf(line + len, sizeof(line) - len, "could not be written lines_lost=%llu\n",
 		    (unsigned long long)log_state.lost);
 		if (!write_line(line, len)) {

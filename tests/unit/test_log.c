@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,6 +143,32 @@ lines_that_cannot_be_written_are_counted(void **state)
 	assert_non_null(strstr(content(s->path), "back"));
 }
 
+/* A disk that becomes full in the middle of a line. */
+static void
+after_half_a_line_the_next_one_begins_a_line(void **state)
+{
+	struct saved		*s = *state;
+	struct rlimit		 all, room;
+	const char		*text;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+	room = (struct rlimit){ 10, all.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &room);
+	log_info("test", "half");
+	log_info("test", "lost");
+	setrlimit(RLIMIT_FSIZE, &all);
+	log_info("test", "back");
+	log_info("test", "on");
+	restore_output(s);
+	text = content(s->path);
+	assert_int_equal(text[10], '\n');
+	assert_int_equal(text[15], '-');
+	assert_non_null(strstr(text, "could not be written lines_lost=2\n"));
+	assert_null(strstr(text + 11, "\n\n"));
+	assert_non_null(strstr(text, " on\n"));
+}
+
 int
 main(void)
 {
@@ -149,6 +177,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(beyond_its_size_it_is_begun_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_a_rename_by_somebody_else_reopen_finds_the_new_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lines_that_cannot_be_written_are_counted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(after_half_a_line_the_next_one_begins_a_line, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,7 +58,8 @@ export function command(file, args, options = {}) {
 export class Site {
   // `t` is the test's context: the site ends with it.
   static async create(t, { database = true } = {}) {
-    const site = new Site();
+    const site = new this();
+    site.view = '';
     site.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'tocsin-test.'));
     fs.chmodSync(site.dir, 0o755);
     site.children = [];
@@ -70,6 +71,11 @@ export class Site {
       site.cluster = true;
     }
     return site;
+  }
+
+  // Where this test finds a file of the site: its programs may live in a mount namespace of their own, see faultsite.mjs.
+  file(path) {
+    return `${this.view}${this.dir}/${path}`;
   }
 
   conninfo(user, dbname = 'postgres') {
@@ -124,7 +130,7 @@ ${relay}
     return until('all is ready', async () => {
       if (this.watchdog.exitCode !== null) throw new Error(`the watchdog ended: ${this.watchdog.output()}`);
       if ((await this.get('/readyz').catch(() => ({}))).status !== 200) return false;
-      const status = fs.existsSync(`${this.dir}/run/status.json`) && this.status();
+      const status = fs.existsSync(this.file('run/status.json')) && this.status();
       return status && status.pid === this.watchdog.pid && status.processes.every((p) => p.state === 'up');
     });
   }
@@ -158,7 +164,7 @@ ${relay}
   ask(line) {
     return new Promise((done, fail) => {
       let text = '';
-      const socket = net.connect(`${this.dir}/run/control.sock`, () => line !== null && socket.write(`${line}\n`));
+      const socket = net.connect(this.file('run/control.sock'), () => line !== null && socket.write(`${line}\n`));
       socket.on('data', (d) => { text += d; });
       socket.once('error', fail);
       socket.once('close', () => done(text));
@@ -166,7 +172,7 @@ ${relay}
   }
 
   status() {
-    return JSON.parse(fs.readFileSync(`${this.dir}/run/status.json`, 'utf8'));
+    return JSON.parse(fs.readFileSync(this.file('run/status.json'), 'utf8'));
   }
 
   process(name) {
@@ -175,7 +181,7 @@ ${relay}
 
   log(name) {
     try {
-      return fs.readFileSync(`${this.dir}/log/${name}.log`, 'utf8');
+      return fs.readFileSync(this.file(`log/${name}.log`), 'utf8');
     } catch {
       return '';
     }
