@@ -160,6 +160,18 @@ open_log(struct startup *s, const struct watchdog_conf *c)
 	return exit_code_of(errno);
 }
 
+static void
+asked_cb(pid_t pid, const char *comm, void *name)
+{
+	log_warnx("startup", "an earlier copy still has its address, ending it name=%s pid=%d program=%s", (const char *)name, (int)pid, comm);
+}
+
+static void
+killed_cb(pid_t pid, const char *comm, void *name)
+{
+	log_warnx("startup", "an earlier copy does not end, killing it name=%s pid=%d program=%s", (const char *)name, (int)pid, comm);
+}
+
 /*
  * An earlier copy, whose watchdog has died, holds its sockets as it holds its
  * lock.  Mostly it is about to end by itself; it is asked to, then killed.
@@ -184,8 +196,7 @@ end_orphan(const struct watchdog_conf *c, const struct process_conf *p)
 			(void)nanosleep(&pause, NULL);
 			continue;
 		}
-		log_warnx("startup", "an earlier copy holds its lock and sockets, ending it name=%s signal=%d signalled=%d", p->name, sent,
-		    holders_signal(path, sent, NULL, NULL));
+		(void)holders_signal(path, sent, sent == SIGTERM ? asked_cb : killed_cb, p->name);
 		(void)holders_signal(path, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
 	}
 	fd_close(&fd);
