@@ -366,12 +366,19 @@ function assertCopies(site, fault, cell) {
 
 async function endure(site, fault, targets, before) {
   const cell = new Cell(site, targets);
+  let failure;
   try {
     await fault.inflict(site, cell);
     await fault.meanwhile?.(site, cell);
-  } finally {
-    await fault.mend?.(site, cell);
+  } catch (error) {
+    failure = error;
   }
+  try {
+    await fault.mend?.(site, cell);
+  } catch (error) {
+    failure ??= error; // the first one tells more
+  }
+  if (failure) throw failure;
   if ((fault.replaced ?? 'targets') === 'targets') await cell.replaced();
   await whole(site, before);
   assertCopies(site, fault, cell);

@@ -60,6 +60,15 @@ export class FaultSite extends Site {
     return this.watchdog;
   }
 
+  // Whatever a test that failed has left behind, stopped or wedged, ends with the site.
+  async destroy() {
+    try {
+      await super.destroy();
+    } finally {
+      for (const { pid } of this.processes()) process.kill(pid, 'SIGKILL');
+    }
+  }
+
   // One request on a connection of its own, which is closed by the answer: the answer's status, or the error's code.
   answer(where) {
     return new Promise((done) => {
@@ -88,7 +97,7 @@ export class FaultSite extends Site {
       if (!p || ['postgres', 'psql'].includes(p.comm)) continue;
       const own = [p.exe, p.command].some((text) => text.includes(`${this.dir}/bin/`));
       if (own || p.files.some((f) => f.startsWith(`${this.dir}/run/`) || f.startsWith(`${this.dir}/log/`))) ours.push(p);
-      else if (p.ppid === this.watchdog.pid) ours.push(p); // a zombie has neither
+      else if (p.ppid === this.watchdog?.pid) ours.push(p); // a zombie has neither
     }
     return ours;
   }

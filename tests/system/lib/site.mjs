@@ -141,7 +141,13 @@ ${relay}
     child.stdout?.on('data', (d) => { text += d; });
     child.stderr?.on('data', (d) => { text += d; });
     child.output = () => text;
-    child.ended = new Promise((done) => child.once('exit', (code, signal) => done({ code, signal })));
+    child.ended = new Promise((done) => {
+      child.once('exit', (code, signal) => done({ code, signal }));
+      child.once('error', (error) => { // it never ran
+        text += error.message;
+        done({ code: null, signal: null });
+      });
+    });
     this.children.push(child);
     return child;
   }
@@ -219,7 +225,7 @@ ${relay}
       pids = this.status().processes.map((p) => p.pid).filter(Boolean);
     } catch { /* no status was written */ }
     for (const child of this.children) {
-      if (child.exitCode === null && child.signalCode === null) {
+      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) {
         child.kill('SIGCONT');
         child.kill('SIGTERM');
         const hard = setTimeout(() => child.kill('SIGKILL'), 15000);
@@ -228,12 +234,11 @@ ${relay}
       }
     }
     // Orphans of a watchdog that the test killed end by themselves; none may be left.
-    await until('all supervised processes have ended', () => !pids.some(alive), 15000).catch(() => {
-      for (const pid of pids) if (alive(pid)) process.kill(pid, 'SIGKILL');
-      throw new Error(`processes were left behind: ${pids}`);
-    });
+    const left = await until('all supervised processes have ended', () => !pids.some(alive), 15000).then(() => [], () => pids.filter(alive));
+    for (const pid of left) process.kill(pid, 'SIGKILL');
     if (this.cluster) await this.postgres('stop');
     fs.rmSync(this.dir, { recursive: true, force: true });
+    if (left.length > 0) throw new Error(`processes were left behind: ${left}`);
   }
 }
 
