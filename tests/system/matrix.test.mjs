@@ -41,7 +41,9 @@ class Cell {
   async said(pattern, log = 'watchdog') {
     for (const name of this.targets) {
       const line = new RegExp(pattern.replace('NAME', `name=${name} pid=-?\\d+`).replace('PID', this.pid(name)));
-      await until(`the log of ${log} says ${line}`, () => line.test(this.since(log)));
+      await until(`the log of ${log} says ${line}`, () => line.test(this.since(log))).catch((e) => {
+        throw new Error(`${e.message}, but since the fault only:\n${this.since(log).split('\n').slice(-40).join('\n')}`);
+      });
     }
   }
 
