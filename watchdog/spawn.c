@@ -208,12 +208,11 @@ die_with_watchdog(pid_t watchdog)
 static bool
 open_log(const struct spawn_plan *plan)
 {
-	const int	 flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
-	int		 fd = open(plan->log_path, flags, 0640), fresh;
+	int		 fd = fd_open_log(plan->log_path), fresh;
 	struct stat	 st;
 
 	if (fd != -1 && fstat(fd, &st) == 0 && st.st_size >= plan->suite->log_max_size &&
-	    rename(plan->log_path, plan->old_log_path) == 0 && (fresh = open(plan->log_path, flags, 0640)) != -1)
+	    rename(plan->log_path, plan->old_log_path) == 0 && (fresh = fd_open_log(plan->log_path)) != -1)
 		fd = fresh;
 	return fd != -1 && dup2(fd, STDOUT_FILENO) != -1 && dup2(fd, STDERR_FILENO) != -1;
 }

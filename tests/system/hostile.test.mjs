@@ -1,0 +1,37 @@
+// What a process that has been taken over, or anybody else in its group, can do to the watchdog that runs as root: nothing.
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { Site, command, until } from './lib/site.mjs';
+import { beating, pids } from './lib/beating.mjs';
+
+const isRoot = process.getuid() === 0;
+const asNobody = (...words) => command('runuser', ['-u', 'nobody', '--', ...words]);
+
+async function ofNobody(t, { keys = '', watchdog = '', check = '200ms' } = {}) {
+  const site = await Site.create(t, { database: false });
+  site.configure({ check, watchdog, processes: `[process beater]\ncommand = /bin/sh ${beating(site, 'beater')}\nuser = nobody\n${keys}` });
+  await site.start({ ready: false });
+  await until('it is up', () => pids(site, 'beater').length === 1);
+  return site;
+}
+
+test('a pipe planted as the next watchdog.log does not hold the watchdog', { skip: !isRoot }, async (t) => {
+  const site = await ofNobody(t);
+  const log = `${site.dir}/log/watchdog.log`;
+  fs.renameSync(log, `${log}-1`);
+  assert.equal((await asNobody('mkfifo', log)).code, 0);
+  site.watchdog.kill('SIGHUP');
+  await until('it says so', () => fs.readFileSync(`${log}-1`, 'utf8').includes('cannot reopen'), 5000);
+  assert.match(await site.ask('status'), /beater +up/);
+});
+
+test('a pipe planted as the log of a process is an error with a name, and holds nobody', { skip: !isRoot }, async (t) => {
+  const site = await ofNobody(t);
+  fs.rmSync(`${site.dir}/log/beater.log`);
+  assert.equal((await asNobody('mkfifo', `${site.dir}/log/beater.log`)).code, 0);
+  process.kill(pids(site, 'beater')[0], 'SIGKILL');
+  await until('it is told', () => site.log('watchdog').includes('not started: log: '), 5000);
+  fs.rmSync(`${site.dir}/log/beater.log`);
+  await until('another copy is up', () => pids(site, 'beater').length === 2);
+});
