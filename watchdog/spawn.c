@@ -271,7 +271,11 @@ become(struct spawn_plan *plan, pid_t watchdog, bool may_dump, int *exec_fd)
 		return SPAWN_PRIVILEGES;
 	if (!die_with_watchdog(watchdog))
 		return SPAWN_DEATH_SIGNAL;
-	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);	/* changing the user clears it; without it no core */
+	/*
+	 * Changing the user made this one undumpable, and the exec makes the program
+	 * dumpable again (prctl(2)).  Never set it here: until the exec the user could
+	 * look into a copy of root's memory and take every descriptor of it.
+	 */
 	if (!open_log(plan))
 		return SPAWN_LOG;
 	if (!arrange_descriptors(plan, exec_fd))

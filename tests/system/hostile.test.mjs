@@ -35,3 +35,22 @@ test('a pipe planted as the log of a process is an error with a name, and holds 
   fs.rmSync(`${site.dir}/log/beater.log`);
   await until('another copy is up', () => pids(site, 'beater').length === 2);
 });
+
+test('nobody looks into a child before it has become its program; the program may leave a core', { skip: !isRoot || !fs.existsSync('/usr/bin/strace') }, async (t) => {
+  const site = await Site.create(t, { database: false });
+  site.configure({ processes: `[process beater]\ncommand = /bin/sh ${beating(site, 'beater')}\nuser = nobody\n` });
+  const watchdog = await site.start({ ready: false });
+  const [pid] = await until('it is up', () => pids(site, 'beater').length === 1 && pids(site, 'beater'));
+  assert.equal((await asNobody('ls', `/proc/${pid}/fd`)).code, 0, 'dumpable');
+  // Held between fork and exec, where strace stops it: at the system call that sends it to its folder.
+  const trace = site.spawn('strace', ['-f', '-qq', '-e', 'trace=chdir,execve', '-e', 'inject=chdir:delay_enter=3s', '-p', `${watchdog.pid}`]);
+  await until('strace is there', () => /^TracerPid:\t[1-9]/m.test(fs.readFileSync(`/proc/${watchdog.pid}/status`, 'utf8')));
+  process.kill(pid, 'SIGKILL');
+  const next = await until('another is forked', () => fs.readFileSync(`/proc/${watchdog.pid}/task/${watchdog.pid}/children`, 'utf8').trim().split(' ').map(Number).find((c) => c && c !== pid));
+  await until('it is nobody', () => /^Uid:\t65534/m.test(fs.readFileSync(`/proc/${next}/status`, 'utf8')));
+  await new Promise((done) => setTimeout(done, 500));
+  assert.match(fs.readFileSync(`/proc/${next}/comm`, 'utf8'), /tocsin-watchdog/, 'not its program yet');
+  const seen = await asNobody('ls', '-l', `/proc/${next}/fd`);
+  assert.notEqual(seen.code, 0, seen.stdout);
+  trace.kill('SIGINT');
+});
