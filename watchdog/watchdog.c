@@ -20,6 +20,7 @@
 
 #define CHANGE_DELAY_US	10000
 #define GAP_MIN_US	100000	/* lateness below this is ordinary scheduling */
+#define REAP_MAX	100	/* deaths in one go: some 2 ms */
 
 static const int handled_signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
 #define SIGNAL_COUNT	(sizeof(handled_signals) / sizeof(handled_signals[0]))
@@ -35,7 +36,7 @@ struct watchdog {
 	struct alert		*alert;
 	struct machine		*machine;
 	struct startup		*startup;
-	struct event		 check, listen, changed, signals[SIGNAL_COUNT];
+	struct event		 check, listen, changed, more_dead, signals[SIGNAL_COUNT];
 	bool			 stopping;
 	bool			 started;		/* all first starts are decided */
 	int			 terminal_fd;		/* until then */
@@ -365,16 +366,19 @@ find_process(const struct watchdog *w, pid_t pid)
 /*
  * One SIGCHLD may stand for many deaths.  Each is looked at before it is
  * reaped: as long as it is a zombie its number is nobody else's, so what is
- * left of its process group can be killed without hitting a stranger.
+ * left of its process group can be killed without hitting a stranger.  Not more
+ * than some in one go: one that makes orphans as fast as it can would keep us
+ * from all else.
  */
 static void
 reap(struct watchdog *w)
 {
-	struct process	*p;
-	siginfo_t	 info;
-	int		 status = 0;
+	static const struct timeval	 at_once = { 0, 0 };
+	struct process			*p;
+	siginfo_t			 info;
+	int				 status = 0;
 
-	for (;;) {
+	for (int i = 0; i < REAP_MAX; i++) {
 		info.si_pid = 0;
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0)
 			return;
@@ -388,6 +392,14 @@ reap(struct watchdog *w)
 		else if (!alert_exited(w->alert, info.si_pid, status))
 			log_debug("watchdog", "reaped a grandchild pid=%d", (int)info.si_pid);
 	}
+	(void)event_add(&w->more_dead, &at_once);	/* failing that, the next SIGCHLD sees to them */
+}
+
+static void
+more_dead_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	reap(arg);
 }
 
 static void
@@ -456,7 +468,8 @@ static int
 add_events(struct watchdog *w)
 {
 	if (evtimer_assign(&w->check, w->base, check_cb, w) == -1 ||
-	    event_assign(&w->listen, w->base, -1, EV_PERSIST, listen_cb, w) == -1 || evtimer_assign(&w->changed, w->base, changed_cb, w) == -1)
+	    event_assign(&w->listen, w->base, -1, EV_PERSIST, listen_cb, w) == -1 || evtimer_assign(&w->changed, w->base, changed_cb, w) == -1 ||
+	    evtimer_assign(&w->more_dead, w->base, more_dead_cb, w) == -1)
 		return -1;
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		if (evsignal_assign(&w->signals[i], w->base, handled_signals[i], signal_cb, w) == -1 ||
