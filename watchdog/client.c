@@ -174,8 +174,8 @@ client_send(struct client *c, const char *word, const char *name)
 		errno = EMSGSIZE;
 		return -1;
 	}
-	/* So few bytes go into an empty socket as a whole. */
-	return send(c->fd, line, (size_t)len, MSG_NOSIGNAL) == len ? 0 : -1;
+	/* So few bytes go into an empty socket as a whole.  One that was closed already holds the reason: "too many". */
+	return send(c->fd, line, (size_t)len, MSG_NOSIGNAL) == len || errno == EPIPE ? 0 : -1;
 }
 
 /* Read once, up to the deadline (monotonic; -1: none).  Bytes, 0 at the end, -1 with errno. */
