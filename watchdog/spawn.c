@@ -166,8 +166,8 @@ set_limits(const struct process_conf *conf, bool may_dump)
 }
 
 /* The watchdog may be exempt from the OOM killer; its children are not. */
-static void
-be_mortal(void)
+void
+spawn_be_mortal(void)
 {
 	int	 fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	ssize_t	 n;
@@ -263,7 +263,7 @@ become(struct spawn_plan *plan, pid_t watchdog, bool may_dump, int *exec_fd)
 {
 	if (!spawn_reset_signals())
 		return SPAWN_SESSION;
-	be_mortal();
+	spawn_be_mortal();
 	set_limits(plan->conf, may_dump);
 	if (!spawn_change_user(&plan->conf->identity))
 		return SPAWN_USER;

@@ -2,7 +2,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { Site, command, until } from './lib/site.mjs';
+import { Site, command, program, until } from './lib/site.mjs';
 import { beating, pids } from './lib/beating.mjs';
 
 const isRoot = process.getuid() === 0;
@@ -53,4 +53,27 @@ test('nobody looks into a child before it has become its program; the program ma
   const seen = await asNobody('ls', '-l', `/proc/${next}/fd`);
   assert.notEqual(seen.code, 0, seen.stdout);
   trace.kill('SIGINT');
+});
+
+test('those who may only look cannot take the operator\'s place at the control socket', { skip: !isRoot }, async (t) => {
+  const site = await ofNobody(t);
+  const crowd = site.spawn('runuser', ['-u', 'nobody', '--', 'perl', '-MIO::Socket::UNIX', '-e',
+    '$| = 1; $SIG{PIPE} = "IGNORE"; push @s, IO::Socket::UNIX->new($ARGV[0]) for 1 .. 40; print "there\\n"; while (1) { for (@s) { $_->syswrite("s") if $_ } sleep 1 }', `${site.dir}/run/control.sock`]);
+  await until('they are there', () => crowd.output().includes('there'));
+  assert.match(await site.ask('status'), /^ok\n/);
+  assert.match(await site.ask('restart beater'), /^ok beater is up/);
+  // A byte now and then does not keep a place for longer than a line may take.
+  await until('they are sent away', async () => (await asNobody('perl', '-MIO::Socket::UNIX', '-e',
+    '$s = IO::Socket::UNIX->new($ARGV[0]) or die; print $s "status\\n"; print <$s>', `${site.dir}/run/control.sock`)).stdout.startsWith('ok\n'), 12000);
+});
+
+test('a program of on_alert is not exempt from the OOM killer', { skip: !isRoot }, async (t) => {
+  const site = await Site.create(t, { database: false });
+  const script = `${site.dir}/alert.sh`;
+  fs.writeFileSync(script, '#!/bin/sh\nread score </proc/self/oom_score_adj; echo "alert: score=$score"\n', { mode: 0o755 });
+  site.configure({ watchdog: `on_alert = ${script}`, processes: '[process bad]\ncommand = /bin/sh -c "exit 3"\nuser = nobody\n' });
+  // Upwards anybody may set it; the watchdog as root goes to -900, where it can.
+  site.watchdog = site.spawn('sh', ['-c', `echo 500 >/proc/self/oom_score_adj; exec ${program('tocsin-watchdog')} -c ${site.conf}`]);
+  const [, score] = await until('it is told', () => /alert: score=(-?\d+)/.exec(site.log('watchdog')));
+  assert.equal(score, '0');
 });
