@@ -448,6 +448,15 @@ test('real: start, restart and stop of all of it', async (t) => {
   for (const name of ['watchdog.lock', 'control.sock', 'status.json']) assert.equal(fs.existsSync(`${site.dir}/run/${name}`), false, name);
 });
 
+test('real: two who start, restart or stop it at the same moment are both content, and there is one', async (t) => {
+  const site = endsDaemon(await quiet(t));
+  const both = async (word) => (await Promise.all([tocsin(site, [word]), tocsin(site, [word])])).map((r) => (r.code === 0 ? 0 : r));
+  for (let i = 0; i < 5; i++) {
+    for (const word of ['start', 'restart', 'stop']) assert.deepEqual(await both(word), [0, 0], word);
+    for (const dir of ['run', 'log', 'state']) fs.rmSync(`${site.dir}/${dir}`, { recursive: true });
+  }
+});
+
 test('real: a frozen watchdog: status of before, stop says how to wake or end it', async (t) => {
   const site = await running(t);
   site.watchdog.kill('SIGSTOP');
