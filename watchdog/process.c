@@ -431,6 +431,7 @@ process_exited(struct process *p, int wait_status)
 {
 	struct ending	 e;
 
+	p->hup_owed = false;	/* its number may be another's by now: READY among its last words calls for no signal */
 	/* Its last words, before the pipes go. */
 	pulse_read(&p->pulse);
 	read_exec_outcome(p);
@@ -505,7 +506,7 @@ process_is_stopped(const struct process *p)
 bool
 process_is_settled(const struct process *p)
 {
-	return p->sup.state == SUP_UP || p->endings.total > 0;
+	return p->sup.state == SUP_UP || p->sup.state == SUP_STOPPED || p->endings.total > 0;
 }
 
 void

@@ -226,10 +226,10 @@ announce_start(struct watchdog *w)
 	for (size_t i = 0; i < w->conf->count; i++) {
 		r = &w->reports[i];
 		e = endings_get(r->endings, 0);
-		if (e == NULL)
-			up++;
-		else
-			dprintf(w->terminal_fd, "tocsin-watchdog: process %s: %s: trying again\n", r->name, ending_text(e, text));
+		up += r->is_up;
+		if (!r->is_up && e != NULL)
+			dprintf(w->terminal_fd, "tocsin-watchdog: process %s: %s%s\n", r->name, ending_text(e, text),
+			    r->is_stopped ? "" : ": trying again");
 	}
 	dprintf(w->terminal_fd, "tocsin-watchdog: running, %zu of %zu processes up; see %s/watchdog.log\n", up, w->conf->count,
 	    w->conf->suite.log_dir);
