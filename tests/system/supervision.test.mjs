@@ -18,6 +18,16 @@ test('a stopped child is continued, not replaced', async (t) => {
   assert.deepEqual(pids(site, 'beater'), [pid]);
 });
 
+test('STATUS is no beat: neither for the judgement nor for the age that is told', async (t) => {
+  const site = await Site.create(t, { database: false });
+  const script = `${site.dir}/talker.sh`;
+  fs.writeFileSync(script, '#!/bin/sh\necho READY=1 >&$TOCSIN_HEARTBEAT_FD\nwhile echo \'STATUS={"rows":1}\' >&$TOCSIN_HEARTBEAT_FD; do sleep 0.1; done\n');
+  site.configure({ tocsin: 'heartbeat_interval = 200ms', check: '200ms', processes: `[process talker]\ncommand = /bin/sh ${script}\nheartbeat_timeout = 1s\n` });
+  await site.start({ ready: false });
+  const [, age] = await until('it is late', () => /late: no beat name=talker pid=\d+ beat_age_ms=(\d+)/.exec(site.log('watchdog')));
+  assert.ok(Number(age) >= 1000, age);
+});
+
 test('an operator is told by on_alert, with the facts', async (t) => {
   const site = await Site.create(t, { database: false });
   const script = `${site.dir}/alert.sh`;
