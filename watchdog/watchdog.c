@@ -41,7 +41,8 @@ struct watchdog {
 	bool			 started;		/* all first starts are decided */
 	int			 terminal_fd;		/* until then */
 	int64_t			 wall_started_us, started_us;
-	int64_t			 next_check_us;
+	int64_t			 next_check_us, next_listen_us;	/* 0: checks listen */
+	int64_t			 listen_us;		/* between two times of listening */
 	int64_t			 credited_us;		/* own gaps up to here are settled */
 	uint64_t		 health_mark;		/* of the last health line, for health_log = change */
 };
@@ -112,6 +113,8 @@ credit_own_gap(struct watchdog *w)
 {
 	int64_t	 now_us = clock_mono_us(), due_us = w->next_check_us, deadline_us, gap_us;
 
+	if (w->next_listen_us != 0 && w->next_listen_us < due_us)
+		due_us = w->next_listen_us;
 	for (size_t i = 0; i < w->conf->count; i++) {
 		deadline_us = process_deadline_us(w->processes[i]);
 		if (deadline_us != 0 && deadline_us < due_us)
@@ -147,11 +150,16 @@ schedule_listening(struct watchdog *w)
 			interval_ms = eighth_ms;
 	}
 	event_del(&w->listen);
+	w->next_listen_us = 0;
 	if (interval_ms == w->conf->check_interval_ms)
 		return;		/* checks listen, too */
 	tv = clock_timeval_ms((unsigned)interval_ms);
-	if (event_add(&w->listen, &tv) == -1)
+	w->listen_us = interval_ms * 1000;
+	w->next_listen_us = clock_mono_us() + w->listen_us;
+	if (event_add(&w->listen, &tv) == -1) {
 		log_errorx("watchdog", "cannot arm a timer, hearing beats at checks only");
+		w->next_listen_us = 0;
+	}
 }
 
 static void
@@ -160,6 +168,8 @@ listen_cb(evutil_socket_t fd, short what, void *arg)
 	struct watchdog	*w = arg;
 
 	(void)fd, (void)what;
+	credit_own_gap(w);
+	w->next_listen_us = clock_mono_us() + w->listen_us;
 	for (size_t i = 0; i < w->conf->count; i++)
 		process_listen(w->processes[i]);
 }
