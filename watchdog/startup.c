@@ -249,13 +249,17 @@ bool
 startup_check(struct startup *s, const struct watchdog_conf *c)
 {
 	char	 path[PATH_MAX];
+	bool	 lost = s->lost;
 	int	 fd;
 
+	s->lost = false;
 	if (lock_path(path, c) == -1 || lock_is_at(s->lock_fd, path))
 		return true;
 	if (make_runtime_folder(c) == -1 || (fd = lock_take(path)) == -1) {
-		if (errno == EWOULDBLOCK)
-			return false;
+		if (errno == EWOULDBLOCK) {
+			s->lost = true;
+			return !lost;
+		}
 		log_warn("startup", "the lock was removed and cannot be made again, trying on path=%s", path);
 		return true;
 	}

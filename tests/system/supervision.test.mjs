@@ -138,6 +138,18 @@ test('a runtime folder that somebody removed is made again, and stays one watchd
   assert.equal(pids(site, 'beater').length, 1);
 });
 
+test('a new lock that somebody holds for a moment only is no second watchdog', async (t) => {
+  const site = await supervised(t);
+  const lock = `${site.dir}/run/watchdog.lock`;
+  const other = site.spawn('sh', ['-c', `rm ${lock}; exec flock -F ${lock} sleep 0.15`]);
+  await other.ended;
+  await until('the lock is made again', () => /the lock was removed by somebody and is made again/.test(site.log('watchdog')));
+  assert.ok(!/another watchdog/.test(site.log('watchdog')));
+  // One that stays is.
+  site.spawn('sh', ['-c', `rm ${lock}; exec flock -F ${lock} sleep 1000`]);
+  assert.deepEqual(await site.watchdog.ended, { code: 0, signal: null });
+});
+
 test('limits, working folder and cores of a process are what was configured', async (t) => {
   const site = await Site.create(t, { database: false });
   const script = `${site.dir}/limits.sh`;
