@@ -140,12 +140,13 @@ told_cb(pid_t pid, const char *comm, void *arg)
 static void
 evict(struct process *p, int sig)
 {
-	int	 count = holders_signal(p->lock_path, sig, told_cb, p);
+	uid_t	 user = p->conf->identity.change ? p->conf->identity.uid : (uid_t)-1;
+	int	 count = holders_signal(p->lock_path, user, sig, told_cb, p);
 
 	log_warnx("process", "%s whoever holds its lock name=%s lock=%s signalled=%d", sig == SIGKILL ? "killing" : "asking to end",
 	    process_name(p), p->lock_path, count);
 	if (sig != SIGKILL)
-		(void)holders_signal(p->lock_path, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
+		(void)holders_signal(p->lock_path, user, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
 }
 
 /* About a run that goes on. */

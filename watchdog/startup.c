@@ -169,6 +169,7 @@ end_orphan(const struct watchdog_conf *c, const struct process_conf *p)
 {
 	const struct timespec	 pause = { 0, LOCK_PAUSE_NS };
 	int64_t			 begun_us = clock_mono_us(), held_ms = 0, kill_ms = SUP_ORPHAN_MS + p->times.kill_grace_ms;
+	const uid_t		 user = p->identity.change ? p->identity.uid : (uid_t)-1;
 	char			 path[PATH_MAX];
 	int			 fd = -1, sent = 0;
 
@@ -185,8 +186,8 @@ end_orphan(const struct watchdog_conf *c, const struct process_conf *p)
 			continue;
 		}
 		log_warnx("startup", "an earlier copy holds its lock and sockets, ending it name=%s signal=%d signalled=%d", p->name, sent,
-		    holders_signal(path, sent, NULL, NULL));
-		(void)holders_signal(path, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
+		    holders_signal(path, user, sent, NULL, NULL));
+		(void)holders_signal(path, user, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
 	}
 	fd_close(&fd);
 }

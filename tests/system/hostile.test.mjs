@@ -77,3 +77,25 @@ test('a program of on_alert is not exempt from the OOM killer', { skip: !isRoot 
   const [, score] = await until('it is told', () => /alert: score=(-?\d+)/.exec(site.log('watchdog')));
   assert.equal(score, '0');
 });
+
+test('who was handed the lock by a process, but is of another user, is not ended in its place', { skip: !isRoot }, async (t) => {
+  const site = await Site.create(t, { database: false });
+  const deaf = `${site.dir}/daemon.sock`;
+  const daemon = site.spawn('python3', ['-c', `import socket, os, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); s.bind("${deaf}"); os.chmod("${deaf}", 0o666); s.listen(); print("listening", flush=True)
+c, _ = s.accept(); m, fds, f, a = socket.recv_fds(c, 10, 4); print("got", fds, flush=True)
+time.sleep(1000)`]);
+  await until('it listens', () => daemon.output().includes('listening'));
+  fs.writeFileSync(`${site.dir}/evil.py`, `import socket, os
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM); s.connect("${deaf}")
+lock = [int(f) for f in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + f) and os.readlink("/proc/self/fd/" + f).endswith("evil.lock")]
+socket.send_fds(s, [b"x"], lock); s.recv(1)
+`);
+  site.configure({ processes: `[process evil]\ncommand = /usr/bin/python3 ${site.dir}/evil.py\nuser = nobody\nkill_grace = 200ms\n` });
+  await site.start({ ready: false });
+  await until('it has the lock', () => daemon.output().includes('got ['));
+  process.kill(site.process('evil').pid, 'SIGKILL');
+  await until('all was tried', () => site.log('watchdog').includes('killing whoever holds its lock name=evil'));
+  assert.match(site.log('watchdog'), /killing whoever holds its lock name=evil lock=\S+ signalled=0/);
+  assert.equal(daemon.exitCode ?? daemon.signalCode, null, 'the daemon lives');
+});
