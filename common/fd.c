@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void
@@ -35,6 +36,20 @@ fd_nonblock(int fd)
 	int	 flags = fcntl(fd, F_GETFL);
 
 	return flags == -1 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+int
+fd_open_log(const char *path)
+{
+	/* Not blocking is nothing to a file. */
+	int		 fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+	struct stat	 st;
+
+	if (fd == -1 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+		return fd;
+	fd_close(&fd);
+	errno = EINVAL;
+	return -1;
 }
 
 int

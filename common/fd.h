@@ -17,6 +17,14 @@ int	 fd_fill_standard(void);
 int	 fd_nonblock(int fd);
 
 /*
+ * Open a log to append to, making it (0640) when it is not there.  Others may
+ * write in its folder: a link is not followed, and a pipe or device planted
+ * there is refused (ENXIO, EINVAL) and never waited for.  Async-signal-safe.
+ * The descriptor (CLOEXEC), or -1 with errno.
+ */
+int	 fd_open_log(const char *path);
+
+/*
  * Replace the file at `path` by `len` bytes in one step: readers see the old
  * or the new content, never half of one.  Not synced: for files that a new
  * process writes again.  0, or -1 with errno and the old file in place.

@@ -1,7 +1,6 @@
 #include "common/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,7 +32,7 @@ open_path(void)
 	struct stat	 st;
 	int		 fd;
 
-	if ((fd = open(log_state.path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640)) == -1)
+	if ((fd = fd_open_log(log_state.path)) == -1)
 		return -1;
 	log_state.size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 	if (log_state.size == 0)

@@ -95,6 +95,7 @@ child(const struct alert *a, char **argv, const struct identity *identity)
 {
 	int	 null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
+	spawn_be_mortal();
 	if (null != -1 && dup2(null, STDIN_FILENO) != -1 && spawn_reset_signals() && spawn_change_user(identity) && chdir("/") == 0)
 		execve(argv[0], argv, a->envp);
 	_exit(EXEC_FAILED);

@@ -174,11 +174,11 @@ client_send(struct client *c, const char *word, const char *name)
 		errno = EMSGSIZE;
 		return -1;
 	}
-	/* So few bytes go into an empty socket as a whole. */
-	return send(c->fd, line, (size_t)len, MSG_NOSIGNAL) == len ? 0 : -1;
+	/* So few bytes go into an empty socket as a whole.  One that was closed already holds the reason: "too many". */
+	return send(c->fd, line, (size_t)len, MSG_NOSIGNAL) == len || errno == EPIPE ? 0 : -1;
 }
 
-/* Read once, up to the deadline (monotonic; -1: none).  Bytes, 0 at the end, -1 with errno. */
+/* Read once, up to the deadline (monotonic).  Bytes, 0 at the end, -1 with errno. */
 static ssize_t
 read_more(struct client *c, int64_t deadline_us)
 {
@@ -188,8 +188,8 @@ read_more(struct client *c, int64_t deadline_us)
 	int		 rc;
 
 	do {
-		left_us = deadline_us == -1 ? -1000 : deadline_us - clock_mono_us();
-		if (deadline_us != -1 && left_us < 0)
+		left_us = deadline_us - clock_mono_us();
+		if (left_us < 0)
 			left_us = 0;
 		rc = poll(&p, 1, (int)((left_us + 999) / 1000));
 	} while (rc == -1 && errno == EINTR);
@@ -207,7 +207,7 @@ read_more(struct client *c, int64_t deadline_us)
 static int64_t
 deadline_of(int timeout_ms)
 {
-	return timeout_ms == CLIENT_FOREVER ? -1 : clock_mono_us() + (int64_t)timeout_ms * 1000;
+	return clock_mono_us() + (int64_t)timeout_ms * 1000;
 }
 
 /* The line without its newline: "ok", "ok text", "error text". */

@@ -13,7 +13,6 @@
 
 #define CLIENT_LOCK	"watchdog.lock"
 #define CLIENT_SOCKET	"control.sock"
-#define CLIENT_FOREVER	(-1)		/* as a time limit */
 
 enum client_state {
 	CLIENT_RUNNING,

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
 
@@ -23,6 +24,7 @@ struct control_client {
 	struct event	 event;
 	bool		 allowed;	/* to change things */
 	bool		 asked;		/* waits for its answer */
+	int64_t		 limit_us;	/* for its line; each byte of it starts the event's timeout anew */
 	size_t		 len;
 	char		 line[CONTROL_LINE_MAX];
 };
@@ -184,15 +186,23 @@ client_cb(evutil_socket_t fd, short what, void *arg)
 		take_request(c, (size_t)(end - c->line));
 	} else if (c->len == sizeof(c->line))
 		control_answer(c, "error the request is too long", NULL, 0);
+	else if (clock_mono_us() >= c->limit_us)
+		drop(c);
 }
 
+/* Those who may only look get half of the places: they cannot keep an operator out. */
 static struct control_client *
-free_client(struct control *c)
+free_client(struct control *c, bool allowed)
 {
+	struct control_client	*found = NULL;
+	size_t			 lookers = 0;
+
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		if (c->clients[i].fd == -1)
-			return &c->clients[i];
-	return NULL;
+			found = &c->clients[i];
+		else
+			lookers += !c->clients[i].allowed;
+	return allowed || lookers < CONTROL_CLIENTS / 2 ? found : NULL;
 }
 
 static bool
@@ -211,8 +221,9 @@ accept_cb(evutil_socket_t fd, short what, void *arg)
 	const struct timeval	 patience = { CONTROL_PATIENCE_S, 0 };
 	const int		 size = SEND_BUFFER;
 	struct control		*control = arg;
-	struct control_client	*c = free_client(control);
+	struct control_client	*c;
 	int			 peer = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	bool			 allowed;
 
 	(void)what;
 	if (peer == -1) {
@@ -223,7 +234,8 @@ accept_cb(evutil_socket_t fd, short what, void *arg)
 		}
 		return;
 	}
-	if (c == NULL) {
+	allowed = is_allowed(peer);
+	if ((c = free_client(control, allowed)) == NULL) {
 		(void)send(peer, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);	/* it sees the end anyway */
 		fd_close(&peer);
 		return;
@@ -233,7 +245,8 @@ accept_cb(evutil_socket_t fd, short what, void *arg)
 	c->fd = peer;
 	c->len = 0;
 	c->asked = false;
-	c->allowed = is_allowed(peer);
+	c->allowed = allowed;
+	c->limit_us = clock_mono_us() + CONTROL_PATIENCE_S * INT64_C(1000000);
 	if (event_assign(&c->event, control->base, peer, EV_READ | EV_PERSIST, client_cb, c) == -1 || event_add(&c->event, &patience) == -1)
 		fd_close(&c->fd);
 }

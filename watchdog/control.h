@@ -8,8 +8,9 @@
  * can connect may ask for the status; to change anything takes root or the
  * watchdog's own user, by the peer's credentials (SO_PEERCRED, unix(7)).
  *
- * A client is bounded in all: in number, in bytes, and in the time it takes to
- * send its line; nothing here allocates after control_new().
+ * A client is bounded in all: in number (those who may only look have half of
+ * the places), in bytes, and in the time it takes to send its line; nothing here
+ * allocates after control_new().
  */
 #ifndef TOCSIN_WATCHDOG_CONTROL_H
 #define TOCSIN_WATCHDOG_CONTROL_H

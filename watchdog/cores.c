@@ -6,7 +6,9 @@
 
 #include "watchdog/folder.h"
 
-/* core, core.PID, or whatever else core_pattern makes of it. */
+#define ENTRIES_MAX	10000	/* a few ms */
+
+/* core, core.PID, or whatever else core_pattern makes of it.  The folder is its user's, who may have put millions of files there. */
 static unsigned
 count_files(const char *folder)
 {
@@ -16,7 +18,7 @@ count_files(const char *folder)
 
 	if (dir == NULL)
 		return 0;
-	while ((e = readdir(dir)) != NULL)
+	for (int i = 0; i < ENTRIES_MAX && (e = readdir(dir)) != NULL; i++)
 		if (strncmp(e->d_name, "core", 4) == 0)
 			count++;
 	closedir(dir);

@@ -1,12 +1,14 @@
 #include "watchdog/folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fd.h"
 #include "common/log.h"
 
 static int
@@ -31,6 +33,7 @@ int
 folder_make(const char *path, mode_t mode, uid_t owner, gid_t group)
 {
 	struct stat	 st;
+	int		 fd, rc;
 
 	if (stat(path, &st) == 0) {
 		if (S_ISDIR(st.st_mode))
@@ -38,11 +41,18 @@ folder_make(const char *path, mode_t mode, uid_t owner, gid_t group)
 		errno = ENOTDIR;
 		return -1;
 	}
-	if (make_parents(path) == -1 || mkdir(path, 0700) == -1)
+	if (make_parents(path) == -1)
 		return -1;
-	if ((owner != (uid_t)-1 || group != (gid_t)-1) && chown(path, owner, group) == -1)
+	if (mkdir(path, 0700) == -1)	/* another starter may have been faster; a link that leads nowhere is no folder */
+		return errno == EEXIST && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -1;
+	/* By descriptor: whoever owns the folder above may have put a link in its place by now. */
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
 		return -1;
-	return chmod(path, mode);	/* after chown, which may clear bits, and whatever the umask */
+	rc = owner == (uid_t)-1 && group == (gid_t)-1 ? 0 : fchown(fd, owner, group);
+	if (rc == 0)
+		rc = fchmod(fd, mode);	/* after fchown, which may clear bits, and whatever the umask */
+	fd_close(&fd);
+	return rc;
 }
 
 char *

@@ -21,6 +21,7 @@
 struct search {
 	struct stat	 lock;
 	int		 sig, count;
+	uid_t		 user;
 	void		(*told)(pid_t pid, const char *comm, void *arg);
 	void		*arg;
 };
@@ -83,6 +84,19 @@ holds(const struct search *s, pid_t pid, int fd)
 	return stat(path, &st) == 0 && st.st_dev == s->lock.st_dev && st.st_ino == s->lock.st_ino;
 }
 
+/* By its status: a process that may not be dumped has root's files in /proc. */
+static bool
+is_of_user(const struct search *s, pid_t pid)
+{
+	char	 path[PROC_PATH_MAX], text[1024], *line;
+
+	if (s->user == (uid_t)-1)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	return read_text(path, text, sizeof(text)) && (line = strstr(text, "\nUid:")) != NULL &&
+	    strtoul(line + 5, NULL, 10) == (unsigned long)s->user;
+}
+
 static void
 read_comm(pid_t pid, char comm[COMM_MAX])
 {
@@ -104,7 +118,7 @@ signal_holder(struct search *s, pid_t pid, int fd)
 	if (pidfd == -1)
 		return errno != ENOSYS;		/* it has ended */
 	/* From here on the number may change hands, the pidfd does not. */
-	if (holds(s, pid, fd)) {
+	if (holds(s, pid, fd) && is_of_user(s, pid)) {
 		read_comm(pid, comm);
 		if (syscall(SYS_pidfd_send_signal, pidfd, s->sig, NULL, 0) == 0) {
 			s->count++;
@@ -139,9 +153,9 @@ visit(struct search *s, pid_t pid)
 }
 
 int
-holders_signal(const char *lock_path, int sig, void (*told)(pid_t pid, const char *comm, void *arg), void *arg)
+holders_signal(const char *lock_path, uid_t user, int sig, void (*told)(pid_t pid, const char *comm, void *arg), void *arg)
 {
-	struct search	 s = { .sig = sig, .told = told, .arg = arg };
+	struct search	 s = { .sig = sig, .user = user, .told = told, .arg = arg };
 	struct dirent	*entry;
 	DIR		*proc;
 	bool		 able = true;

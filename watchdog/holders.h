@@ -22,8 +22,10 @@
  * Send `sig` (0: none, only find them) to each process that holds the flock of
  * the file at `lock_path`, and call `told`, which may be NULL, for each one that
  * took it: `comm` is its name of proc(5), borrowed for the call, any bytes in it.
- * Never the caller itself, nor process 1.  Processes that may not be looked at
- * or signalled are passed over: root sees all, others their own.
+ * Never the caller itself, nor process 1, nor, unless `user` is (uid_t)-1, a
+ * process of another user (the real one): descriptors can be passed to others
+ * (SCM_RIGHTS), who would be killed in their sender's place.  Processes that may
+ * not be looked at or signalled are passed over: root sees all, others their own.
  *
  * Returns how many were signalled, or -1 with errno: the file's (ENOENT: so
  * nobody holds a lock by that path), that of /proc, or ENOSYS without pidfds.
@@ -31,5 +33,5 @@
  * 5 ms where there are a thousand.  No heap but the buffers that opendir(3) makes
  * and closedir(3) frees.
  */
-int	 holders_signal(const char *lock_path, int sig, void (*told)(pid_t pid, const char *comm, void *arg), void *arg);
+int	 holders_signal(const char *lock_path, uid_t user, int sig, void (*told)(pid_t pid, const char *comm, void *arg), void *arg);
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #define PATIENCE_MS	10000		/* then we say what we wait for */
 #define POLL_NS		20000000
 #define BURY_TRIES	5		/* `tocsin status` holds the lock for a moment */
+#define SOCKET_TRIES	50
 
 /* Trouble, in one line */
 
@@ -73,14 +75,21 @@ no_answer(const struct site *s, const struct client *c)
 static struct client *
 ask(const struct site *s, const char *word, const char *name, int *code)
 {
-	enum client_state	 state = client_state(s->suite.runtime_dir);
-	struct client		*c;
+	const struct timespec	 pause = { 0, POLL_NS };
+	enum client_state	 state;
+	struct client		*c = NULL;
 
-	if (state != CLIENT_RUNNING) {
-		*code = state == CLIENT_UNKNOWN ? cannot_tell(s) : not_running(s, state);
-		return NULL;
+	/* At its start and its end the watchdog holds the lock for a moment without a socket. */
+	for (int i = 0; c == NULL && i < SOCKET_TRIES; i++) {
+		if ((state = client_state(s->suite.runtime_dir)) != CLIENT_RUNNING) {
+			*code = state == CLIENT_UNKNOWN ? cannot_tell(s) : not_running(s, state);
+			return NULL;
+		}
+		if ((c = client_open(s->suite.runtime_dir)) != NULL || (errno != ENOENT && errno != ECONNREFUSED))
+			break;
+		(void)nanosleep(&pause, NULL);
 	}
-	if ((c = client_open(s->suite.runtime_dir)) != NULL && client_send(c, word, name) == 0)
+	if (c != NULL && client_send(c, word, name) == 0)
 		return c;
 	*code = no_answer(s, c);
 	client_close(c);
@@ -216,6 +225,8 @@ operate_process(const struct site *s, const char *word, const char *name)
 int
 operate_start(const struct site *s)
 {
+	int	 code;
+
 	switch (client_state(s->suite.runtime_dir)) {
 	case CLIENT_RUNNING:
 		printf("tocsin: already running\n");
@@ -226,28 +237,47 @@ operate_start(const struct site *s)
 	case CLIENT_STOPPED:
 		break;
 	}
-	return launch_watchdog(s->conf_path);
+	code = launch_watchdog(s->conf_path);
+	/* Somebody else's start may have been faster than ours, which has said so. */
+	return code == EXIT_TEMPORARY && client_state(s->suite.runtime_dir) == CLIENT_RUNNING ? EXIT_DONE : code;
 }
 
-/* Its processes may take their kill_grace each: no limit. */
+/* Another watchdog listens there by now. */
+static bool
+is_another(const struct site *s, pid_t ours)
+{
+	struct client	*c = client_open(s->suite.runtime_dir);
+	pid_t		 pid = c == NULL ? -1 : client_pid(c);
+
+	client_close(c);
+	return pid != -1 && pid != ours;
+}
+
+/*
+ * The connection lasts as long as the watchdog's loop.  Its processes may take
+ * their kill_grace each: no limit.  Then its lock goes, unless the next one
+ * (of a `tocsin restart` beside ours) has it already.
+ */
 static void
-wait_for_end(const struct site *s)
+wait_for_end(const struct site *s, struct client *c)
 {
 	const struct timespec	 pause = { 0, POLL_NS };
-	int64_t			 patience_us = clock_mono_us() + PATIENCE_MS * INT64_C(1000);
 	enum client_state	 state;
-	char			*table;
+	bool			 said = false;
+	char			*rest, *table;
 
-	while ((state = client_state(s->suite.runtime_dir)) == CLIENT_RUNNING || state == CLIENT_UNKNOWN) {
-		(void)nanosleep(&pause, NULL);
-		if (clock_mono_us() < patience_us)
+	while ((rest = client_body(c, PATIENCE_MS)) == NULL && errno == ETIMEDOUT) {
+		if (said)
 			continue;
-		patience_us = INT64_MAX;
+		said = true;
 		table = ask_table(s, "status");
 		fprintf(stderr, "tocsin: waiting until the watchdog frees %s/%s, its processes have their kill_grace to end; "
 		    "Ctrl-C ends only the waiting\n%s", s->suite.runtime_dir, CLIENT_LOCK, table == NULL ? "" : table);
 		free(table);
 	}
+	free(rest);
+	while (((state = client_state(s->suite.runtime_dir)) == CLIENT_RUNNING || state == CLIENT_UNKNOWN) && !is_another(s, client_pid(c)))
+		(void)nanosleep(&pause, NULL);
 }
 
 /* The first process that still runs; NULL: none. */
@@ -306,13 +336,13 @@ operate_stop(const struct site *s)
 	if ((c = ask(s, "stop", NULL, &code)) == NULL)
 		return code == EXIT_NOT_RUNNING ? EXIT_DONE : code;	/* it ended meanwhile, and that was said */
 	answer = client_answer(c, ANSWER_LIMIT_MS);
-	/* Somebody else's stop may have been faster than the answer to ours. */
-	if (answer != CLIENT_OK && client_state(s->suite.runtime_dir) == CLIENT_RUNNING) {
+	/* Closed without a word: somebody else's stop was faster than ours. */
+	if (answer != CLIENT_OK && (answer != CLIENT_SILENT || errno != ECONNRESET)) {
 		code = tell(s, c, answer);
 		client_close(c);
 		return code;
 	}
-	wait_for_end(s);
+	wait_for_end(s, c);
 	client_close(c);
 	printf("tocsin: stopped\n");
 	return EXIT_DONE;

@@ -29,9 +29,11 @@ order_verdict(const struct order *o, const struct process_report *r, char text[O
 			snprintf(text, ORDER_TEXT_MAX, "ok %s is up pid=%d uptime_ms=%lld", r->name, (int)r->pid, (long long)(r->uptime_us / 1000));
 		return ORDER_DONE;
 	}
-	if (o->word == CONTROL_STOP)
-		return ORDER_PENDING;
-	if (r->is_stopped)
+	if (o->word == CONTROL_STOP) {
+		if (r->starts == o->starts && r->endings->total <= o->endings)
+			return ORDER_PENDING;
+		snprintf(text, ORDER_TEXT_MAX, "error %s was started meanwhile", r->name);
+	} else if (r->is_stopped)
 		snprintf(text, ORDER_TEXT_MAX, "error %s was stopped meanwhile", r->name);
 	else if (r->endings->total > o->endings)
 		snprintf(text, ORDER_TEXT_MAX, "error %s: %s: it is tried again; see its log", r->name, ending_text(endings_get(r->endings, 0), how));

@@ -140,12 +140,13 @@ told_cb(pid_t pid, const char *comm, void *arg)
 static void
 evict(struct process *p, int sig)
 {
-	int	 count = holders_signal(p->lock_path, sig, told_cb, p);
+	uid_t	 user = p->conf->identity.change ? p->conf->identity.uid : (uid_t)-1;
+	int	 count = holders_signal(p->lock_path, user, sig, told_cb, p);
 
 	log_warnx("process", "%s whoever holds its lock name=%s lock=%s signalled=%d", sig == SIGKILL ? "killing" : "asking to end",
 	    process_name(p), p->lock_path, count);
 	if (sig != SIGKILL)
-		(void)holders_signal(p->lock_path, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
+		(void)holders_signal(p->lock_path, user, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
 }
 
 /* About a run that goes on. */
@@ -431,6 +432,7 @@ process_exited(struct process *p, int wait_status)
 {
 	struct ending	 e;
 
+	p->hup_owed = false;	/* its number may be another's by now: READY among its last words calls for no signal */
 	/* Its last words, before the pipes go. */
 	pulse_read(&p->pulse);
 	read_exec_outcome(p);
@@ -505,7 +507,7 @@ process_is_stopped(const struct process *p)
 bool
 process_is_settled(const struct process *p)
 {
-	return p->sup.state == SUP_UP || p->endings.total > 0;
+	return p->sup.state == SUP_UP || p->sup.state == SUP_STOPPED || p->endings.total > 0;
 }
 
 void

@@ -76,7 +76,7 @@ void		 process_credit(struct process *p, int64_t gap_us);
 int64_t		 process_deadline_us(const struct process *p);	/* monotonic, 0: none */
 pid_t		 process_pid(const struct process *p);		/* -1: none */
 bool		 process_is_stopped(const struct process *p);
-/* It came up once, or one start has failed: its first start is decided. */
+/* It came up once, or one start has failed, or it is not to start any more: its first start is decided. */
 bool		 process_is_settled(const struct process *p);
 void		 process_report(const struct process *p, struct process_report *r);
 #endif

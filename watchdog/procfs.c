@@ -82,7 +82,8 @@ procfs_turns(pid_t pid, struct procfs_turns *t)
 		return false;
 	t->ran_us = strtoll(text, &second, 10) / 1000;
 	t->waited_us = strtoll(second, &end, 10) / 1000;
-	return second != text && end != second;
+	/* What has not run yet is no process; the kernel says 0 where it does not count (sched_info_on(), delayacct). */
+	return second != text && end != second && (t->ran_us | t->waited_us) != 0;
 }
 
 bool

@@ -23,7 +23,8 @@ line_cb(enum beat_kind kind, const char *value, size_t len, void *arg)
 {
 	struct pulse	*p = arg;
 
-	p->beat_us = clock_mono_us();
+	if (kind == BEAT_READY || kind == BEAT_ALIVE)
+		p->beat_us = clock_mono_us();
 	if (kind != BEAT_STATUS)
 		p->heard(kind, value, len, p->arg);
 	else if (len < sizeof(p->status)) {

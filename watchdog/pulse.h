@@ -27,7 +27,7 @@ struct pulse {
 	beat_line_fn		*heard;
 	void			*arg;
 	const char		*name;		/* of the process, borrowed, for the log */
-	int64_t			 beat_us;	/* the last line, monotonic; 0: none in this run */
+	int64_t			 beat_us;	/* the last READY or WATCHDOG, monotonic; 0: none in this run */
 	size_t			 status_len;	/* of the latest STATUS; 0: none in this run */
 	char			 status[PIPE_BUF];
 };

@@ -166,8 +166,8 @@ set_limits(const struct process_conf *conf, bool may_dump)
 }
 
 /* The watchdog may be exempt from the OOM killer; its children are not. */
-static void
-be_mortal(void)
+void
+spawn_be_mortal(void)
 {
 	int	 fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	ssize_t	 n;
@@ -208,12 +208,11 @@ die_with_watchdog(pid_t watchdog)
 static bool
 open_log(const struct spawn_plan *plan)
 {
-	const int	 flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
-	int		 fd = open(plan->log_path, flags, 0640), fresh;
+	int		 fd = fd_open_log(plan->log_path), fresh;
 	struct stat	 st;
 
 	if (fd != -1 && fstat(fd, &st) == 0 && st.st_size >= plan->suite->log_max_size &&
-	    rename(plan->log_path, plan->old_log_path) == 0 && (fresh = open(plan->log_path, flags, 0640)) != -1)
+	    rename(plan->log_path, plan->old_log_path) == 0 && (fresh = fd_open_log(plan->log_path)) != -1)
 		fd = fresh;
 	return fd != -1 && dup2(fd, STDOUT_FILENO) != -1 && dup2(fd, STDERR_FILENO) != -1;
 }
@@ -264,7 +263,7 @@ become(struct spawn_plan *plan, pid_t watchdog, bool may_dump, int *exec_fd)
 {
 	if (!spawn_reset_signals())
 		return SPAWN_SESSION;
-	be_mortal();
+	spawn_be_mortal();
 	set_limits(plan->conf, may_dump);
 	if (!spawn_change_user(&plan->conf->identity))
 		return SPAWN_USER;
@@ -272,7 +271,11 @@ become(struct spawn_plan *plan, pid_t watchdog, bool may_dump, int *exec_fd)
 		return SPAWN_PRIVILEGES;
 	if (!die_with_watchdog(watchdog))
 		return SPAWN_DEATH_SIGNAL;
-	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);	/* changing the user clears it; without it no core */
+	/*
+	 * Changing the user made this one undumpable, and the exec makes the program
+	 * dumpable again (prctl(2)).  Never set it here: until the exec the user could
+	 * look into a copy of root's memory and take every descriptor of it.
+	 */
 	if (!open_log(plan))
 		return SPAWN_LOG;
 	if (!arrange_descriptors(plan, exec_fd))

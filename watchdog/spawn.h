@@ -73,5 +73,6 @@ bool			 spawn_is_private(const char *entry, bool change_user);
 
 /* Steps of a fresh child, for others who fork: async-signal-safe, false with errno. */
 bool			 spawn_reset_signals(void);	/* and a session of its own */
+void			 spawn_be_mortal(void);			/* for the OOM killer; before the user is changed */
 bool			 spawn_change_user(const struct identity *id);
 #endif

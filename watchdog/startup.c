@@ -181,6 +181,7 @@ end_orphan(const struct watchdog_conf *c, const struct process_conf *p)
 {
 	const struct timespec	 pause = { 0, LOCK_PAUSE_NS };
 	int64_t			 begun_us = clock_mono_us(), held_ms = 0, kill_ms = SUP_ORPHAN_MS + p->times.kill_grace_ms;
+	const uid_t		 user = p->identity.change ? p->identity.uid : (uid_t)-1;
 	char			 path[PATH_MAX];
 	int			 fd = -1, sent = 0;
 
@@ -196,8 +197,8 @@ end_orphan(const struct watchdog_conf *c, const struct process_conf *p)
 			(void)nanosleep(&pause, NULL);
 			continue;
 		}
-		(void)holders_signal(path, sent, sent == SIGTERM ? asked_cb : killed_cb, p->name);
-		(void)holders_signal(path, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
+		(void)holders_signal(path, user, sent, sent == SIGTERM ? asked_cb : killed_cb, p->name);
+		(void)holders_signal(path, user, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
 	}
 	fd_close(&fd);
 }
@@ -260,13 +261,17 @@ bool
 startup_check(struct startup *s, const struct watchdog_conf *c)
 {
 	char	 path[PATH_MAX];
+	bool	 lost = s->lost;
 	int	 fd;
 
+	s->lost = false;
 	if (lock_path(path, c) == -1 || lock_is_at(s->lock_fd, path))
 		return true;
 	if (make_runtime_folder(c) == -1 || (fd = lock_take(path)) == -1) {
-		if (errno == EWOULDBLOCK)
-			return false;
+		if (errno == EWOULDBLOCK) {
+			s->lost = true;
+			return !lost;
+		}
 		log_warn("startup", "the lock was removed and cannot be made again, trying on path=%s", path);
 		return true;
 	}

@@ -13,6 +13,7 @@ struct startup {
 	int	**sockets;	/* per process an array of its listen.count; entries may be taken (NULL) */
 	size_t	 count;		/* of processes */
 	bool	 logging;	/* the log is open */
+	bool	 lost;		/* at the last startup_check() somebody else held a new lock */
 };
 
 /* 0, or the program's exit code after one line on stderr.  Call startup_release() in any case. */
@@ -24,7 +25,8 @@ gid_t	 startup_group(const struct watchdog_conf *c);
 /*
  * Is the lock still there?  Somebody who cleans up the runtime folder would let
  * a second watchdog start: make the folder and the lock again.  False when that
- * second one is there already: this one has to go.  Call it now and then.
+ * second one is there already, at two calls in a row (`tocsin status` and a
+ * start that fails hold it for a moment): this one has to go.  Call it now and then.
  */
 bool	 startup_check(struct startup *s, const struct watchdog_conf *c);
 

@@ -20,6 +20,7 @@
 
 #define CHANGE_DELAY_US	10000
 #define GAP_MIN_US	100000	/* lateness below this is ordinary scheduling */
+#define REAP_MAX	100	/* deaths in one go: some 2 ms */
 
 static const int handled_signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
 #define SIGNAL_COUNT	(sizeof(handled_signals) / sizeof(handled_signals[0]))
@@ -35,12 +36,13 @@ struct watchdog {
 	struct alert		*alert;
 	struct machine		*machine;
 	struct startup		*startup;
-	struct event		 check, listen, changed, signals[SIGNAL_COUNT];
+	struct event		 check, listen, changed, more_dead, signals[SIGNAL_COUNT];
 	bool			 stopping;
 	bool			 started;		/* all first starts are decided */
 	int			 terminal_fd;		/* until then */
 	int64_t			 wall_started_us, started_us;
-	int64_t			 next_check_us;
+	int64_t			 next_check_us, next_listen_us;	/* 0: checks listen */
+	int64_t			 listen_us;		/* between two times of listening */
 	int64_t			 credited_us;		/* own gaps up to here are settled */
 	uint64_t		 health_mark;		/* of the last health line, for health_log = change */
 };
@@ -111,6 +113,8 @@ credit_own_gap(struct watchdog *w)
 {
 	int64_t	 now_us = clock_mono_us(), due_us = w->next_check_us, deadline_us, gap_us;
 
+	if (w->next_listen_us != 0 && w->next_listen_us < due_us)
+		due_us = w->next_listen_us;
 	for (size_t i = 0; i < w->conf->count; i++) {
 		deadline_us = process_deadline_us(w->processes[i]);
 		if (deadline_us != 0 && deadline_us < due_us)
@@ -146,11 +150,16 @@ schedule_listening(struct watchdog *w)
 			interval_ms = eighth_ms;
 	}
 	event_del(&w->listen);
+	w->next_listen_us = 0;
 	if (interval_ms == w->conf->check_interval_ms)
 		return;		/* checks listen, too */
 	tv = clock_timeval_ms((unsigned)interval_ms);
-	if (event_add(&w->listen, &tv) == -1)
+	w->listen_us = interval_ms * 1000;
+	w->next_listen_us = clock_mono_us() + w->listen_us;
+	if (event_add(&w->listen, &tv) == -1) {
 		log_errorx("watchdog", "cannot arm a timer, hearing beats at checks only");
+		w->next_listen_us = 0;
+	}
 }
 
 static void
@@ -159,6 +168,8 @@ listen_cb(evutil_socket_t fd, short what, void *arg)
 	struct watchdog	*w = arg;
 
 	(void)fd, (void)what;
+	credit_own_gap(w);
+	w->next_listen_us = clock_mono_us() + w->listen_us;
 	for (size_t i = 0; i < w->conf->count; i++)
 		process_listen(w->processes[i]);
 }
@@ -225,10 +236,10 @@ announce_start(struct watchdog *w)
 	for (size_t i = 0; i < w->conf->count; i++) {
 		r = &w->reports[i];
 		e = endings_get(r->endings, 0);
-		if (e == NULL)
-			up++;
-		else
-			dprintf(w->terminal_fd, "tocsin-watchdog: process %s: %s: trying again\n", r->name, ending_text(e, text));
+		up += r->is_up;
+		if (!r->is_up && e != NULL)
+			dprintf(w->terminal_fd, "tocsin-watchdog: process %s: %s%s\n", r->name, ending_text(e, text),
+			    r->is_stopped ? "" : ": trying again");
 	}
 	dprintf(w->terminal_fd, "tocsin-watchdog: running, %zu of %zu processes up; see %s/watchdog.log\n", up, w->conf->count,
 	    w->conf->suite.log_dir);
@@ -365,16 +376,19 @@ find_process(const struct watchdog *w, pid_t pid)
 /*
  * One SIGCHLD may stand for many deaths.  Each is looked at before it is
  * reaped: as long as it is a zombie its number is nobody else's, so what is
- * left of its process group can be killed without hitting a stranger.
+ * left of its process group can be killed without hitting a stranger.  Not more
+ * than some in one go: one that makes orphans as fast as it can would keep us
+ * from all else.
  */
 static void
 reap(struct watchdog *w)
 {
-	struct process	*p;
-	siginfo_t	 info;
-	int		 status = 0;
+	static const struct timeval	 at_once = { 0, 0 };
+	struct process			*p;
+	siginfo_t			 info;
+	int				 status = 0;
 
-	for (;;) {
+	for (int i = 0; i < REAP_MAX; i++) {
 		info.si_pid = 0;
 		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0)
 			return;
@@ -388,6 +402,14 @@ reap(struct watchdog *w)
 		else if (!alert_exited(w->alert, info.si_pid, status))
 			log_debug("watchdog", "reaped a grandchild pid=%d", (int)info.si_pid);
 	}
+	(void)event_add(&w->more_dead, &at_once);	/* failing that, the next SIGCHLD sees to them */
+}
+
+static void
+more_dead_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	reap(arg);
 }
 
 static void
@@ -456,7 +478,8 @@ static int
 add_events(struct watchdog *w)
 {
 	if (evtimer_assign(&w->check, w->base, check_cb, w) == -1 ||
-	    event_assign(&w->listen, w->base, -1, EV_PERSIST, listen_cb, w) == -1 || evtimer_assign(&w->changed, w->base, changed_cb, w) == -1)
+	    event_assign(&w->listen, w->base, -1, EV_PERSIST, listen_cb, w) == -1 || evtimer_assign(&w->changed, w->base, changed_cb, w) == -1 ||
+	    evtimer_assign(&w->more_dead, w->base, more_dead_cb, w) == -1)
 		return -1;
 	for (size_t i = 0; i < SIGNAL_COUNT; i++)
 		if (evsignal_assign(&w->signals[i], w->base, handled_signals[i], signal_cb, w) == -1 ||

@@ -448,6 +448,20 @@ test('real: start, restart and stop of all of it', async (t) => {
   for (const name of ['watchdog.lock', 'control.sock', 'status.json']) assert.equal(fs.existsSync(`${site.dir}/run/${name}`), false, name);
 });
 
+test('real: two who start, restart or stop it at the same moment do not wait for one another', async (t) => {
+  const site = endsDaemon(await quiet(t));
+  const both = async (word) => (await Promise.all([tocsin(site, [word]), tocsin(site, [word])])).map((r) => (r.code === 0 ? 0 : r));
+  for (let i = 0; i < 5; i++) {
+    assert.deepEqual(await both('start'), [0, 0]);
+    // The later one may stop what the earlier one has just started: that one then tells of 0 processes up.
+    const restarts = await both('restart');
+    for (const r of restarts) if (r !== 0) assert.deepEqual([r.code, /running, 0 of 1 processes up/.test(r.stderr)], [1, true], r.stderr);
+    assert.ok(restarts.includes(0));
+    assert.deepEqual(await both('stop'), [0, 0]);
+    for (const dir of ['run', 'log', 'state']) fs.rmSync(`${site.dir}/${dir}`, { recursive: true });
+  }
+});
+
 test('real: a frozen watchdog: status of before, stop says how to wake or end it', async (t) => {
   const site = await running(t);
   site.watchdog.kill('SIGSTOP');

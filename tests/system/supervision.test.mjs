@@ -18,6 +18,16 @@ test('a stopped child is continued, not replaced', async (t) => {
   assert.deepEqual(pids(site, 'beater'), [pid]);
 });
 
+test('STATUS is no beat: neither for the judgement nor for the age that is told', async (t) => {
+  const site = await Site.create(t, { database: false });
+  const script = `${site.dir}/talker.sh`;
+  fs.writeFileSync(script, '#!/bin/sh\necho READY=1 >&$TOCSIN_HEARTBEAT_FD\nwhile echo \'STATUS={"rows":1}\' >&$TOCSIN_HEARTBEAT_FD; do sleep 0.1; done\n');
+  site.configure({ tocsin: 'heartbeat_interval = 200ms', check: '200ms', processes: `[process talker]\ncommand = /bin/sh ${script}\nheartbeat_timeout = 1s\n` });
+  await site.start({ ready: false });
+  const [, age] = await until('it is late', () => /late: no beat name=talker pid=\d+ beat_age_ms=(\d+)/.exec(site.log('watchdog')));
+  assert.ok(Number(age) >= 1000, age);
+});
+
 test('an operator is told by on_alert, with the facts', async (t) => {
   const site = await Site.create(t, { database: false });
   const script = `${site.dir}/alert.sh`;
@@ -126,6 +136,18 @@ test('a runtime folder that somebody removed is made again, and stays one watchd
   assert.match(second.stderr, /already running/);
   assert.match(await site.ask('status'), /beater +up/);
   assert.equal(pids(site, 'beater').length, 1);
+});
+
+test('a new lock that somebody holds for a moment only is no second watchdog', async (t) => {
+  const site = await supervised(t);
+  const lock = `${site.dir}/run/watchdog.lock`;
+  const other = site.spawn('sh', ['-c', `rm ${lock}; exec flock -F ${lock} sleep 0.15`]);
+  await other.ended;
+  await until('the lock is made again', () => /the lock was removed by somebody and is made again/.test(site.log('watchdog')));
+  assert.ok(!/another watchdog/.test(site.log('watchdog')));
+  // One that stays is.
+  site.spawn('sh', ['-c', `rm ${lock}; exec flock -F ${lock} sleep 1000`]);
+  assert.deepEqual(await site.watchdog.ended, { code: 0, signal: null });
 });
 
 test('limits, working folder and cores of a process are what was configured', async (t) => {

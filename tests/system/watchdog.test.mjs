@@ -59,6 +59,29 @@ test('with both stopped and resumed nobody is killed: no time that the watchdog 
   assert.equal(site.process('beater').restarts, 0);
 });
 
+test('checks that are seldom hide no gap: a child that wakes up slowly after a freeze is not killed', async (t) => {
+  const site = await Site.create(t, { database: false });
+  // Frozen for long, it needs another 0.9 s to come to itself, as one whose memory was swapped out.
+  const script = `${site.dir}/slow.pl`;
+  fs.writeFileSync(script, `use IO::Handle; use Time::HiRes qw(time sleep); open(my $h, ">&=", $ENV{TOCSIN_HEARTBEAT_FD}); $h->autoflush(1);
+print $h "READY=1\n"; my $last = time; while (print $h "WATCHDOG=1\n") { sleep 0.7; my $now = time; sleep 0.9 if $now - $last > 1; $last = time; }
+`);
+  site.configure({ check: '60s', tocsin: 'heartbeat_interval = 200ms', processes: `[process slow]\ncommand = /usr/bin/perl ${script}\nheartbeat_timeout = 2s\n` });
+  await site.start({ ready: false });
+  const [, pid] = await until('it is up', () => / up name=slow pid=(\d+)/.exec(site.log('watchdog')));
+  // Some 0.5 s after a beat (READY comes with the first): that one is read, and the next not there yet.
+  const started = Date.now() + 500;
+  await until('it has beaten', () => Date.now() > started);
+  const frozen = [site.watchdog.pid, Number(pid)];
+  frozen.forEach((p) => process.kill(p, 'SIGSTOP'));
+  const end = Date.now() + 2000;
+  await until('it was frozen', () => Date.now() > end);
+  frozen.forEach((p) => process.kill(p, 'SIGCONT'));
+  const later = Date.now() + 3000;
+  await until('it would have been killed', () => Date.now() > later);
+  assert.ok(!/hung/.test(site.log('watchdog')), site.log('watchdog'));
+});
+
 test('a child that fails at once is tried again with backoff, for ever, and called crash-looping', async (t) => {
   const site = await Site.create(t, { database: false });
   site.configure({ processes: `[process failing]\ncommand = /bin/sh -c "date +%s%N >>${site.dir}/starts; exit 3"\n` });

@@ -209,6 +209,21 @@ stop_is_done_when_it_is_stopped(void **state)
 	assert_string_equal(b.text, "ok relay is stopped");
 }
 
+static void
+stop_gives_way_to_a_later_start(void **state)
+{
+	struct bench	 b;
+	struct order	 o = order_of(CONTROL_STOP, &running(&b)->r);
+
+	(void)state;
+	b.r.is_up = false;
+	ends(&b);
+	assert_int_equal(verdict(&b, &o), ORDER_PENDING);
+	starts(&b, false);
+	assert_int_equal(verdict(&b, &o), ORDER_FAILED);
+	assert_string_equal(b.text, "error relay was started meanwhile");
+}
+
 int
 main(void)
 {
@@ -222,6 +237,7 @@ main(void)
 		cmocka_unit_test(start_of_one_that_waits_fails_with_its_next_failure),
 		cmocka_unit_test(start_gives_way_to_a_later_stop),
 		cmocka_unit_test(stop_is_done_when_it_is_stopped),
+		cmocka_unit_test(stop_gives_way_to_a_later_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,7 +198,7 @@ only_the_holder_gets_the_signal(void **state)
 	size_t		 holder = start(b, take_way), reader = start(b, read_way), elsewhere = start(b, other_file_way);
 	size_t		 other_kind = start(b, fcntl_lock_way);
 
-	assert_int_equal(holders_signal(b->lock, SIGTERM, told_cb, &r), 1);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, SIGTERM, told_cb, &r), 1);
 	assert_int_equal(r.count, 1);
 	assert_int_equal(r.pids[0], b->children[holder]);
 	assert_string_equal(r.comm, "test_holders");
@@ -207,7 +207,7 @@ only_the_holder_gets_the_signal(void **state)
 	assert_lives(b, elsewhere);
 	assert_lives(b, other_kind);
 	/* And now there is none. */
-	assert_int_equal(holders_signal(b->lock, SIGTERM, NULL, NULL), 0);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, SIGTERM, NULL, NULL), 0);
 	assert_int_equal(close(lock_take(b->lock)), 0);
 }
 
@@ -218,7 +218,7 @@ whoever_inherited_the_descriptor_holds_it_too(void **state)
 	struct report	 r = { .count = 0 };
 	size_t		 one = start(b, take_and_fork_way), two = remember(b);
 
-	assert_int_equal(holders_signal(b->lock, SIGTERM, told_cb, &r), 2);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, SIGTERM, told_cb, &r), 2);
 	assert_true(was_told(&r, b->children[one]) && was_told(&r, b->children[two]));
 	assert_got_term(b, one);
 	assert_got_term(b, two);
@@ -231,7 +231,7 @@ a_holder_whose_parent_took_the_lock_and_died_is_found(void **state)
 	struct report	 r = { .count = 0 };
 	size_t		 orphan = start(b, take_and_leave_it_to_a_child_way);
 
-	assert_int_equal(holders_signal(b->lock, SIGTERM, told_cb, &r), 1);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, SIGTERM, told_cb, &r), 1);
 	assert_int_equal(r.pids[0], b->children[orphan]);
 	assert_got_term(b, orphan);
 	while (waitpid(-1, NULL, WNOHANG) > 0)	/* its parent */
@@ -244,9 +244,9 @@ two_descriptors_are_one_signal_and_no_signal_only_finds(void **state)
 	struct bench	*b = *state;
 	size_t		 holder = start(b, take_twice_seen_way);
 
-	assert_int_equal(holders_signal(b->lock, 0, NULL, NULL), 1);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, 0, NULL, NULL), 1);
 	assert_lives(b, holder);
-	assert_int_equal(holders_signal(b->lock, SIGTERM, NULL, NULL), 1);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, SIGTERM, NULL, NULL), 1);
 	assert_got_term(b, holder);
 }
 
@@ -257,7 +257,7 @@ the_caller_never_signals_itself(void **state)
 	int		 fd = lock_take(b->lock);
 
 	assert_int_not_equal(fd, -1);
-	assert_int_equal(holders_signal(b->lock, SIGTERM, NULL, NULL), 0);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, SIGTERM, NULL, NULL), 0);
 	close(fd);
 }
 
@@ -268,10 +268,10 @@ a_file_made_anew_at_the_path_is_another_lock(void **state)
 	size_t		 holder = start(b, take_way);
 
 	unlink(b->lock);
-	assert_int_equal(holders_signal(b->lock, SIGTERM, NULL, NULL), -1);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, SIGTERM, NULL, NULL), -1);
 	assert_int_equal(errno, ENOENT);
 	assert_int_equal(close(lock_take(b->lock)), 0);
-	assert_int_equal(holders_signal(b->lock, SIGTERM, NULL, NULL), 0);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, SIGTERM, NULL, NULL), 0);
 	assert_lives(b, holder);
 }
 
@@ -282,7 +282,7 @@ a_signal_that_does_not_exist_reaches_nobody(void **state)
 	struct report	 r = { .count = 0 };
 	size_t		 holder = start(b, take_way);
 
-	assert_int_equal(holders_signal(b->lock, 4711, told_cb, &r), 0);
+	assert_int_equal(holders_signal(b->lock, (uid_t)-1, 4711, told_cb, &r), 0);
 	assert_int_equal(r.count, 0);
 	assert_lives(b, holder);
 }

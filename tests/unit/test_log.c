@@ -124,6 +124,26 @@ after_a_rename_by_somebody_else_reopen_finds_the_new_file(void **state)
 	assert_null(strstr(content(s->path), "two"));
 }
 
+/* Somebody who may write in the folder planted it: opening it would wait for a reader, for ever. */
+static void
+a_pipe_in_its_place_is_refused_and_not_waited_for(void **state)
+{
+	struct saved	*s = *state;
+	int		 reader;
+
+	rename(s->path, s->old);
+	assert_int_equal(mkfifo(s->path, 0666), 0);
+	alarm(10);
+	log_reopen();
+	reader = open(s->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	log_reopen();
+	alarm(0);
+	close(reader);
+	restore_output(s);
+	assert_non_null(strstr(content(s->old), "cannot reopen"));
+	assert_non_null(strstr(content(s->old), "Invalid argument"));
+}
+
 /* A full disk, as far as write(2) can tell. */
 static void
 lines_that_cannot_be_written_are_counted(void **state)
@@ -176,6 +196,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_line_has_time_program_level_and_module_and_cannot_be_forged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(beyond_its_size_it_is_begun_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_a_rename_by_somebody_else_reopen_finds_the_new_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_pipe_in_its_place_is_refused_and_not_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(lines_that_cannot_be_written_are_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_half_a_line_the_next_one_begins_a_line, set_up, tear_down),
 	};
