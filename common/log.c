@@ -87,8 +87,10 @@ rotate(void)
 
 	snprintf(old, sizeof(old), "%s.1", log_state.path);
 	/* On failure write on: a log too long is better than none. */
-	if (rename(log_state.path, old) == -1 || open_path() == -1)
-		log_state.size = 0;	/* try again one max_size later */
+	if (rename(log_state.path, old) == 0 && open_path() == 0)
+		return;
+	log_state.size = 0;		/* try again one max_size later */
+	log_warn("log", "cannot be rotated, writing on to it path=%s", log_state.path);
 }
 
 /* Copy `text` to the end of the line, escaping what could forge or garble it. */

@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "watchdog/spawn.h"
 
 #define FACTS		7
 #define FACT_MAX	(ENDING_TEXT_MAX + 40)
-#define LOG_FACT_REST	64	/* "TOCSIN_LOG=", '/', a name, ".log" */
+#define LOG_FACT	"TOCSIN_LOG="
+#define LOG_FACT_REST	64	/* LOG_FACT, '/', a name, ".log" */
 #define EXEC_FAILED	127	/* as a shell says it */
 
 struct run {
@@ -80,7 +82,7 @@ gather(struct alert *a, const struct watchdog_conf *conf, const struct process_c
 	const struct ending	*e = endings_get(r->endings, 0);
 	char			 text[ENDING_TEXT_MAX];
 
-	snprintf(a->log, a->log_size, "TOCSIN_LOG=%s/%s.log", conf->suite.log_dir, about->name);
+	snprintf(a->log, a->log_size, LOG_FACT "%s/%s.log", conf->suite.log_dir, about->name);
 	snprintf(a->facts[0], FACT_MAX, "TOCSIN_ALERT=%s", what);
 	snprintf(a->facts[1], FACT_MAX, "TOCSIN_PROCESS=%s", about->name);
 	number(a->facts[2], "TOCSIN_PID", r->pid);
@@ -89,14 +91,22 @@ gather(struct alert *a, const struct watchdog_conf *conf, const struct process_c
 	number(a->facts[5], "TOCSIN_NEXT_START_MS", r->next_start_us < 0 ? -1 : r->next_start_us / 1000);
 }
 
+/* By then it is another user: none may write in the watchdog's own log, which it has inherited. */
+static bool
+arrange_descriptors(const char *log)
+{
+	int	 null = open("/dev/null", O_RDWR | O_CLOEXEC), out = fd_open_log(log);
+
+	return null != -1 && dup2(null, STDIN_FILENO) != -1 && dup2(out == -1 ? null : out, STDOUT_FILENO) != -1 &&
+	    dup2(STDOUT_FILENO, STDERR_FILENO) != -1;
+}
+
 /* From fork to exec: async-signal-safe calls only. */
 static void __attribute__((noreturn))
 child(const struct alert *a, char **argv, const struct identity *identity)
 {
-	int	 null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
 	spawn_be_mortal();
-	if (null != -1 && dup2(null, STDIN_FILENO) != -1 && spawn_reset_signals() && spawn_change_user(identity) && chdir("/") == 0)
+	if (spawn_reset_signals() && spawn_change_user(identity) && arrange_descriptors(a->log + strlen(LOG_FACT)) && chdir("/") == 0)
 		execve(argv[0], argv, a->envp);
 	_exit(EXEC_FAILED);
 }

@@ -13,7 +13,8 @@
  *	TOCSIN_LOG		the path of its log
  *
  * It runs as the user of the process it is about, in / and a session of its
- * own, with nothing on its input and the watchdog's log as its output.  It may
+ * own, with nothing on its input and that process's log as its output.  Unlike
+ * the process it may gain privileges, or no mailer would work (setgid).  It may
  * take a minute; then it is killed.  At most ALERT_RUNS of them run at a time.
  */
 #ifndef TOCSIN_WATCHDOG_ALERT_H

@@ -48,7 +48,7 @@ static const struct conf_key process_keys[] = {
 	{ .name = "kill_grace", .type = CONF_DURATION, .offset = offsetof(struct process_conf, times.kill_grace_ms),
 	  .def = "5s", .min = 0, .max = HOUR_MS, .help = "time to end after SIGTERM or SIGABRT, before SIGKILL" },
 	{ .name = "max_open_files", .type = CONF_INT, .offset = offsetof(struct process_conf, max_open_files),
-	  .def = "65536", .min = 64, .max = 1048576, .help = "how far it may raise its limit of open descriptors (RLIMIT_NOFILE, hard)" },
+	  .def = "65536", .min = 256, .max = 1048576, .help = "how far it may raise its limit of open descriptors (RLIMIT_NOFILE, hard)" },
 	{ .name = "max_memory", .type = CONF_SIZE, .offset = offsetof(struct process_conf, max_memory),
 	  .def = "0", .min = 0, .max = 1099511627776, .help = "limit of its private memory (RLIMIT_DATA); 0: none" },
 	{ .name = "max_cores", .type = CONF_INT, .offset = offsetof(struct process_conf, max_cores),
@@ -66,14 +66,12 @@ identity_clear(struct identity *id)
 
 /* All that getpwnam(3) and friends know is asked now: they are not allowed between fork and exec. */
 static void
-resolve_user(struct conf *c, const struct conf_section *s, struct process_conf *p)
+look_up_user(struct conf *c, const struct conf_section *s, struct process_conf *p)
 {
 	struct identity	*id = &p->identity;
 	struct passwd	*pw;
 	gid_t		 groups[GROUPS_MAX];
 
-	if (p->user == NULL)
-		return;
 	errno = 0;
 	if ((pw = getpwnam(p->user)) == NULL) {
 		conf_error(c, s, "user", "\"%s\" does not exist on this machine%s%s", p->user,
@@ -99,8 +97,27 @@ resolve_user(struct conf *c, const struct conf_section *s, struct process_conf *
 	memcpy(id->groups, groups, (size_t)id->group_count * sizeof(*groups));
 }
 
+/* As `known` has it, where the name is the same. */
+static bool
+take_known_user(struct process_conf *p, const struct watchdog_conf *known)
+{
+	const struct identity	*id;
+
+	for (size_t i = 0; known != NULL && i < known->count; i++) {
+		id = &known->processes[i].identity;
+		if (!id->change || strcmp(known->processes[i].user, p->user) != 0)
+			continue;
+		p->identity = *id;
+		p->identity.home = xstrdup(id->home);
+		p->identity.groups = xcalloc((size_t)id->group_count, sizeof(*id->groups));
+		memcpy(p->identity.groups, id->groups, (size_t)id->group_count * sizeof(*id->groups));
+		return true;
+	}
+	return false;
+}
+
 static void
-check_process(struct conf *c, const struct conf_section *s, const struct suite_conf *suite, struct process_conf *p)
+check_process(struct conf *c, const struct conf_section *s, const struct suite_conf *suite, struct process_conf *p, const struct watchdog_conf *known)
 {
 	int64_t	 timeout = p->times.heartbeat_timeout_ms;
 
@@ -109,7 +126,8 @@ check_process(struct conf *c, const struct conf_section *s, const struct suite_c
 	if (timeout != 0 && timeout < 2 * suite->heartbeat_interval_ms)
 		conf_error(c, s, "heartbeat_timeout", "is less than two of heartbeat_interval in [tocsin]: "
 		    "a healthy process would be killed");
-	resolve_user(c, s, p);
+	if (p->user != NULL && !take_known_user(p, known))
+		look_up_user(c, s, p);
 	if (p->command != NULL)
 		p->argv = command_split(p->command);
 }
@@ -141,7 +159,7 @@ check_watchdog(struct conf *c, struct watchdog_conf *w)
 }
 
 static void
-load_processes(struct conf *c, struct watchdog_conf *w, bool readable)
+load_processes(struct conf *c, struct watchdog_conf *w, bool readable, const struct watchdog_conf *known)
 {
 	const struct conf_section	*s = NULL;
 	struct process_conf		*p;
@@ -151,14 +169,14 @@ load_processes(struct conf *c, struct watchdog_conf *w, bool readable)
 		p = &w->processes[w->count++];
 		*p = (struct process_conf){ .name = xstrdup(conf_label(s) == NULL ? "" : conf_label(s)) };
 		conf_fill(c, s, process_keys, p);
-		check_process(c, s, &w->suite, p);
+		check_process(c, s, &w->suite, p, known);
 	}
 	if (w->count == 0 && readable)
 		conf_error(c, NULL, NULL, "no [process NAME] section: there is nothing to watch");
 }
 
-struct watchdog_conf *
-config_load(const char *path, FILE *errors)
+static struct watchdog_conf *
+load(const char *path, FILE *errors, const struct watchdog_conf *known)
 {
 	static const char *const own[] = { "watchdog", "process", NULL };
 	struct conf		*c = conf_read(path);
@@ -169,7 +187,7 @@ config_load(const char *path, FILE *errors)
 	conf_fill(c, conf_section(c, "watchdog", NULL), watchdog_keys, w);
 	check_suite(c, &w->suite);
 	check_watchdog(c, w);
-	load_processes(c, w, access(path, R_OK) == 0);	/* else that is the one error to report */
+	load_processes(c, w, access(path, R_OK) == 0, known);	/* else that is the one error to report */
 	suite_ignore_others(c, own);
 	count = conf_finish(c, errors);
 	conf_free(c);
@@ -177,6 +195,12 @@ config_load(const char *path, FILE *errors)
 		return w;
 	config_free(w);
 	return NULL;
+}
+
+struct watchdog_conf *
+config_load(const char *path, FILE *errors)
+{
+	return load(path, errors, NULL);
 }
 
 void
@@ -290,7 +314,7 @@ config_reread(struct watchdog_conf *c, const char *path, FILE *errors, struct wa
 		fprintf(errors, "out of memory\n");
 		return false;
 	}
-	if ((fresh = config_load(path, errors)) == NULL)
+	if ((fresh = load(path, errors, c)) == NULL)
 		return false;
 	if (!adopt(c, fresh))
 		log_warnx("config", "processes, listen, folders or the hardware watchdog changed: "

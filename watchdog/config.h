@@ -57,7 +57,8 @@ void			 config_print(const struct watchdog_conf *c, FILE *out);
  * Read the file again, and take over what may change while running: times,
  * limits, commands, users, alerts, log settings.  What differs beyond that
  * (processes, sockets, folders, the hardware watchdog) waits for a new start of
- * the watchdog, and one line in the log says so.  False, after the errors and
+ * the watchdog, and one line in the log says so.  A user whose name has not
+ * changed is not looked up again, which may mean to ask another machine.  False, after the errors and
  * with nothing changed, when anything is wrong.  True: `stale` has what was
  * replaced, for config_free() once nobody looks at it any more.
  */

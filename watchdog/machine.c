@@ -16,23 +16,10 @@ struct machine {
 	struct upward	 upward;
 	struct hardware	 hardware;
 	struct clocks	 clocks;	/* at the last check */
-	struct event	 timer;		/* when beats are wanted more often than checks come */
+	struct event	 timer;		/* somebody may want beats more often than checks come */
+	int64_t		 interval_us;	/* of the timer; 0: not armed */
 	char		 said[TEXT_MAX];	/* the last status: only news is sent */
 };
-
-static void
-beat(struct machine *m)
-{
-	upward_beat(&m->upward);
-	hardware_feed(&m->hardware);
-}
-
-static void
-timer_cb(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what;
-	beat(arg);
-}
 
 /* How often somebody wants to hear of us, in microseconds; 0: nobody does. */
 static int64_t
@@ -45,21 +32,46 @@ wanted_us(const struct machine *m)
 	return hardware_us < upward_us ? hardware_us : upward_us;
 }
 
+/* A device may come later, with a timeout of its own. */
+static void
+arm(struct machine *m)
+{
+	int64_t		 interval_us = wanted_us(m);
+	struct timeval	 tv = { interval_us / 1000000, interval_us % 1000000 };
+
+	if (interval_us == m->interval_us)
+		return;
+	m->interval_us = interval_us;
+	event_del(&m->timer);
+	if (interval_us != 0 && event_add(&m->timer, &tv) == -1)
+		log_warnx("machine", "cannot arm a timer, beats leave at checks only");
+}
+
+static void
+beat(struct machine *m)
+{
+	upward_beat(&m->upward);
+	hardware_feed(&m->hardware);
+	arm(m);
+}
+
+static void
+timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	beat(arg);
+}
+
 struct machine *
 machine_new(struct event_base *base, const struct watchdog_conf *conf)
 {
 	struct machine	*m = xcalloc(1, sizeof(*m));
-	int64_t		 interval_us;
-	struct timeval	 tv;
 
 	upward_open(&m->upward);
 	hardware_open(&m->hardware, conf->hardware_watchdog, (int)(conf->hardware_timeout_ms / 1000));
 	m->clocks = clocks_read();
-	if ((interval_us = wanted_us(m)) == 0)
-		return m;
-	tv = (struct timeval){ interval_us / 1000000, interval_us % 1000000 };
-	if (event_assign(&m->timer, base, -1, EV_PERSIST, timer_cb, m) == -1 || event_add(&m->timer, &tv) == -1)
-		log_warnx("machine", "cannot arm a timer, beats leave at checks only");
+	if (event_assign(&m->timer, base, -1, EV_PERSIST, timer_cb, m) == 0)
+		arm(m);
 	return m;
 }
 

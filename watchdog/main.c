@@ -54,11 +54,10 @@ absolute_path(const char *path)
 static void
 prepare_process(void)
 {
-	static const int	 harmless[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ };
+	static const int	 harmless[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGXFSZ, SIGTTOU };
 	struct sigaction	 ignore = { .sa_handler = SIG_IGN };
 	sigset_t		 none;
 
-	(void)close_range(STDERR_FILENO + 1, ~0U, 0);	/* what a starter left open is not ours to hold for months */
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
 		(void)sigaction(harmless[i], &ignore, NULL);
 	sigemptyset(&none);
@@ -99,6 +98,7 @@ main(int argc, char **argv)
 
 	if (fd_fill_standard() == -1)
 		return EXIT_TEMPORARY;
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);	/* what a starter left open is not ours to hold for months */
 	suite_options(&options, argc, argv, USAGE);
 	if (*options.rest != NULL) {
 		fprintf(stderr, "usage: %s\n", USAGE);

@@ -348,6 +348,7 @@ process_new(struct event_base *base, const struct process_conf *conf, const stru
 
 	p->base = base;
 	p->conf = conf;
+	p->judged_by = conf->times;
 	p->suite = suite;
 	p->handler = *handler;
 	p->arg = arg;
@@ -412,7 +413,12 @@ process_reconfigured(struct process *p)
 	spawn_plan_free(p->plan);
 	p->plan = spawn_plan_new(p->conf, p->suite, p->listen_fds, p->listen_count);
 	cores_recount(&p->cores);	/* somebody may have looked at them */
+	if (memcmp(&p->judged_by, &p->conf->times, sizeof(p->judged_by)) == 0)
+		return;			/* or reloads in a row would hide a hang */
+	p->judged_by = p->conf->times;
 	feed_kind(p, SUP_ON_BEAT);	/* patience by new rules begins now */
+	if (p->pid != -1 && p->exec_fd == -1)
+		feed_kind(p, SUP_ON_EXEC);	/* its program runs, which may be all that is asked of it now */
 	arm_timer(p);
 }
 

@@ -20,6 +20,7 @@ struct process {
 	size_t			 listen_count;
 	struct spawn_plan	*plan;
 
+	struct sup_conf		 judged_by;		/* conf->times, until the next reload */
 	struct sup		 sup;
 	struct event		 timer;
 	pid_t			 pid;

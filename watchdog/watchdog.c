@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -224,6 +227,20 @@ all_settled(const struct watchdog *w)
 	return true;
 }
 
+/* One that takes no more (Ctrl-S, a pipe that nobody reads) must not hold us up. */
+static void __attribute__((format(printf, 2, 3)))
+tell_terminal(const struct watchdog *w, const char *fmt, ...)
+{
+	struct pollfd	 p = { .fd = w->terminal_fd, .events = POLLOUT };
+	va_list		 ap;
+
+	if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0)
+		return;
+	va_start(ap, fmt);
+	(void)vdprintf(w->terminal_fd, fmt, ap);	/* it is in the log, too */
+	va_end(ap);
+}
+
 /* The last word on the terminal. */
 static void
 announce_start(struct watchdog *w)
@@ -238,10 +255,10 @@ announce_start(struct watchdog *w)
 		e = endings_get(r->endings, 0);
 		up += r->is_up;
 		if (!r->is_up && e != NULL)
-			dprintf(w->terminal_fd, "tocsin-watchdog: process %s: %s%s\n", r->name, ending_text(e, text),
+			tell_terminal(w, "tocsin-watchdog: process %s: %s%s\n", r->name, ending_text(e, text),
 			    r->is_stopped ? "" : ": trying again");
 	}
-	dprintf(w->terminal_fd, "tocsin-watchdog: running, %zu of %zu processes up; see %s/watchdog.log\n", up, w->conf->count,
+	tell_terminal(w, "tocsin-watchdog: running, %zu of %zu processes up; see %s/watchdog.log\n", up, w->conf->count,
 	    w->conf->suite.log_dir);
 	fd_close(&w->terminal_fd);
 }
@@ -313,6 +330,7 @@ alert_cb(const struct process *p, const char *what, void *arg)
 static bool
 reload(struct watchdog *w, FILE *errors)
 {
+	int64_t			 interval_ms = w->conf->check_interval_ms;
 	struct watchdog_conf	*stale;
 	bool			 ok;
 
@@ -323,7 +341,8 @@ reload(struct watchdog *w, FILE *errors)
 		for (size_t i = 0; i < w->conf->count; i++)
 			process_reconfigured(w->processes[i]);
 		config_free(stale);
-		schedule_check(w);
+		if (w->conf->check_interval_ms != interval_ms)
+			schedule_check(w);	/* else reloads in a row would put it off */
 		schedule_listening(w);
 		log_info("config", "reloaded path=%s", w->conf_path);
 	} else

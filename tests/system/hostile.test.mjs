@@ -79,12 +79,13 @@ test('those who may only look cannot take the operator\'s place at the control s
 test('a program of on_alert is not exempt from the OOM killer', { skip: !isRoot }, async (t) => {
   const site = await Site.create(t, { database: false });
   const script = `${site.dir}/alert.sh`;
-  fs.writeFileSync(script, '#!/bin/sh\nread score </proc/self/oom_score_adj; echo "alert: score=$score"\n', { mode: 0o755 });
+  fs.writeFileSync(script, '#!/bin/sh\nread score </proc/self/oom_score_adj; echo "alert: score=$score"; readlink /proc/self/fd/1 /proc/self/fd/2\n', { mode: 0o755 });
   site.configure({ watchdog: `on_alert = ${script}`, processes: '[process bad]\ncommand = /bin/sh -c "exit 3"\nuser = nobody\n' });
   // Upwards anybody may set it; the watchdog as root goes to -900, where it can.
   site.watchdog = site.spawn('sh', ['-c', `echo 500 >/proc/self/oom_score_adj; exec ${program('tocsin-watchdog')} -c ${site.conf}`]);
-  const [, score] = await until('it is told', () => /alert: score=(-?\d+)/.exec(site.log('watchdog')));
+  const [, score, ...outputs] = await until('it is told', () => /alert: score=(-?\d+)\n(\S+)\n(\S+)\n/.exec(site.log('bad')));
   assert.equal(score, '0');
+  assert.deepEqual(outputs, [`${site.dir}/log/bad.log`, `${site.dir}/log/bad.log`], 'never the watchdog\'s own log');
 });
 
 test('who was handed the lock by a process, but is of another user, is not ended in its place', { skip: !isRoot }, async (t) => {
