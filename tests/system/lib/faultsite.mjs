@@ -114,7 +114,8 @@ const quietly = (read, otherwise) => {
 // What a descriptor refers to; of pipes, sockets and the like their kind.  Removed or not.
 export function files(pid) {
   return quietly(() => fs.readdirSync(`/proc/${pid}/fd`), []).map((fd) => quietly(() => fs.readlinkSync(`/proc/${pid}/fd/${fd}`), null))
-    .filter((target) => target !== null).map((target) => target.replace(/:\[\d+\]$| \(deleted\)$/, '')).sort();
+    // Open for a moment at each check: the new status, and what is read of /proc.
+    .filter((target) => target !== null && !/^\/proc\/|\.new$/.test(target)).map((target) => target.replace(/:\[\d+\]$| \(deleted\)$/, '')).sort();
 }
 
 function describe(pid) {
