@@ -140,22 +140,30 @@ due_cb(struct process *p, void *arg)
 	process_look(p);
 }
 
-/* Often enough that what is read late makes no hung process much later: an eighth of the shortest patience. */
+/*
+ * Twice between two checks, so that what is read late makes a hang found later
+ * by less than check_interval, the looks included; and four times in the
+ * shortest patience.
+ */
 static void
 schedule_listening(struct watchdog *w)
 {
-	int64_t		 interval_ms = w->conf->check_interval_ms, eighth_ms;
+	int64_t		 check_ms = w->conf->check_interval_ms, interval_ms = (check_ms - 2 * SUP_LOOK_MS) / 2, quarter_ms;
 	struct timeval	 tv;
+	bool		 anybody = false;
 
+	if (interval_ms < check_ms / 4)
+		interval_ms = check_ms / 4;
 	for (size_t i = 0; i < w->conf->count; i++) {
-		eighth_ms = w->conf->processes[i].times.heartbeat_timeout_ms / 8;
-		if (eighth_ms > 0 && eighth_ms < interval_ms)
-			interval_ms = eighth_ms;
+		quarter_ms = w->conf->processes[i].times.heartbeat_timeout_ms / 4;
+		anybody = anybody || quarter_ms > 0;
+		if (quarter_ms > 0 && quarter_ms < interval_ms)
+			interval_ms = quarter_ms;
 	}
 	event_del(&w->listen);
 	w->next_listen_us = 0;
-	if (interval_ms == w->conf->check_interval_ms)
-		return;		/* checks listen, too */
+	if (!anybody)
+		return;
 	tv = clock_timeval_ms((unsigned)interval_ms);
 	w->listen_us = interval_ms * 1000;
 	w->next_listen_us = clock_mono_us() + w->listen_us;
