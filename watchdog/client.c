@@ -17,7 +17,6 @@
 #include "common/clock.h"
 #include "common/fd.h"
 #include "common/log.h"
-#include "watchdog/lock.h"
 
 #define CONNECT_LIMIT_S	2
 #define LINE_MAX_BYTES	4096		/* of the answer */

@@ -11,8 +11,11 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define CLIENT_LOCK	"watchdog.lock"
-#define CLIENT_SOCKET	"control.sock"
+#include "watchdog/control.h"
+#include "watchdog/lock.h"
+
+#define CLIENT_LOCK	LOCK_WATCHDOG
+#define CLIENT_SOCKET	CONTROL_SOCKET
 
 enum client_state {
 	CLIENT_RUNNING,

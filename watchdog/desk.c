@@ -100,7 +100,8 @@ take_order(struct desk *d, struct control_client *c, const struct control_reques
 	log_info("desk", "an operator's order word=%s name=%s",
 	    q->word == CONTROL_START ? "start" : q->word == CONTROL_STOP ? "stop" : "restart", q->name);
 	carry_out(d->handler.process(i, d->arg), q->word);
-	desk_changed(d);
+	f = d->handler.facts(d->arg);
+	desk_changed(d, &f);
 }
 
 static void
@@ -168,17 +169,15 @@ desk_free(struct desk *d)
 }
 
 void
-desk_changed(struct desk *d)
+desk_changed(struct desk *d, const struct status_facts *f)
 {
 	struct control_client	*client;
-	struct status_facts	 f;
 	char			 text[ORDER_TEXT_MAX];
 
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++) {
 		if ((client = d->waiting[i].client) == NULL)
 			continue;
-		f = d->handler.facts(d->arg);
-		if (order_verdict(&d->waiting[i].order, &f.reports[d->waiting[i].process], text) == ORDER_PENDING)
+		if (order_verdict(&d->waiting[i].order, &f->reports[d->waiting[i].process], text) == ORDER_PENDING)
 			continue;
 		d->waiting[i].client = NULL;
 		answer(client, text);

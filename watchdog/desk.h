@@ -29,8 +29,8 @@ struct desk	*desk_new(struct event_base *base, const char *runtime_dir, gid_t gr
 		    const struct desk_handler *handler, void *arg);
 void		 desk_free(struct desk *d);	/* everybody who waits sees the end; NULL is fine */
 
-/* A process has changed: answer what is decided. */
-void		 desk_changed(struct desk *d);
+/* A process has changed, and this is how things stand now: answer what is decided. */
+void		 desk_changed(struct desk *d, const struct status_facts *f);
 
 /* See to the socket; call it now and then. */
 void		 desk_check(struct desk *d);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,8 @@ signal_holder(struct search *s, pid_t pid, int fd)
 		read_comm(pid, comm);
 		if (syscall(SYS_pidfd_send_signal, pidfd, s->sig, NULL, 0) == 0) {
 			s->count++;
+			if (s->sig != 0)	/* a stopped one hears it only when it goes on */
+				(void)syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, NULL, 0);
 			if (s->told != NULL)
 				s->told(pid, comm, s->arg);
 		}

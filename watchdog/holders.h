@@ -19,8 +19,8 @@
 #include <sys/types.h>
 
 /*
- * Send `sig` (0: none, only find them) to each process that holds the flock of
- * the file at `lock_path`, and call `told`, which may be NULL, for each one that
+ * Send `sig`, and SIGCONT behind it (0: none, only find them), to each process
+ * that holds the flock of the file at `lock_path`, and call `told`, which may be NULL, for each one that
  * took it: `comm` is its name of proc(5), borrowed for the call, any bytes in it.
  * Never the caller itself, nor process 1, nor, unless `user` is (uid_t)-1, a
  * process of another user (the real one): descriptors can be passed to others

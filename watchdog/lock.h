@@ -8,6 +8,8 @@
 #define TOCSIN_WATCHDOG_LOCK_H
 #include <stdbool.h>
 
+#define LOCK_WATCHDOG	"watchdog.lock"		/* the watchdog's own, in the runtime folder */
+
 /*
  * Create the file when needed and lock it, without waiting.  Returns the
  * descriptor (CLOEXEC; it is the lock), or -1 with errno: EWOULDBLOCK when

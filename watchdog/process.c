@@ -145,8 +145,6 @@ evict(struct process *p, int sig)
 
 	log_warnx("process", "%s whoever holds its lock name=%s lock=%s signalled=%d", sig == SIGKILL ? "killing" : "asking to end",
 	    process_name(p), p->lock_path, count);
-	if (sig != SIGKILL)
-		(void)holders_signal(p->lock_path, user, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
 }
 
 /* About a run that goes on. */

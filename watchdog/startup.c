@@ -114,33 +114,23 @@ failed:
 }
 
 static int
-lock_path(char path[PATH_MAX], const struct watchdog_conf *c)
-{
-	if (snprintf(path, PATH_MAX, "%s/watchdog.lock", c->suite.runtime_dir) < PATH_MAX)
-		return 0;
-	errno = ENAMETOOLONG;
-	return -1;
-}
-
-static int
 take_lock(struct startup *s, const struct watchdog_conf *c)
 {
 	const struct timespec	 pause = { 0, LOCK_PAUSE_NS };
-	char			 path[PATH_MAX];
 
-	if (lock_path(path, c) == 0)
-		for (int i = 0; i < LOCK_TRIES; i++) {
-			if ((s->lock_fd = lock_take(path)) != -1)
-				return 0;
-			if (errno != EWOULDBLOCK)
-				break;
-			(void)nanosleep(&pause, NULL);
-			errno = EWOULDBLOCK;
-		}
+	s->lock_path = folder_path(c->suite.runtime_dir, LOCK_WATCHDOG, "");
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if ((s->lock_fd = lock_take(s->lock_path)) != -1)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			break;
+		(void)nanosleep(&pause, NULL);
+		errno = EWOULDBLOCK;
+	}
 	if (errno == EWOULDBLOCK)
-		complain(s, "already running: another watchdog holds %s", path);
+		complain(s, "already running: another watchdog holds %s", s->lock_path);
 	else
-		complain(s, "cannot lock %s: %s", path, strerror(errno));
+		complain(s, "cannot lock %s: %s", s->lock_path, strerror(errno));
 	return exit_code_of(errno);
 }
 
@@ -198,7 +188,6 @@ end_orphan(const struct watchdog_conf *c, const struct process_conf *p)
 			continue;
 		}
 		(void)holders_signal(path, user, sent, sent == SIGTERM ? asked_cb : killed_cb, p->name);
-		(void)holders_signal(path, user, SIGCONT, NULL, NULL);	/* a stopped one hears it only when it goes on */
 	}
 	fd_close(&fd);
 }
@@ -260,22 +249,21 @@ startup_prepare(struct startup *s, const struct watchdog_conf *c)
 bool
 startup_check(struct startup *s, const struct watchdog_conf *c)
 {
-	char	 path[PATH_MAX];
 	bool	 lost = s->lost;
 	int	 fd;
 
 	s->lost = false;
-	if (lock_path(path, c) == -1 || lock_is_at(s->lock_fd, path))
+	if (lock_is_at(s->lock_fd, s->lock_path))
 		return true;
-	if (make_runtime_folder(c) == -1 || (fd = lock_take(path)) == -1) {
+	if (make_runtime_folder(c) == -1 || (fd = lock_take(s->lock_path)) == -1) {
 		if (errno == EWOULDBLOCK) {
 			s->lost = true;
 			return !lost;
 		}
-		log_warn("startup", "the lock was removed and cannot be made again, trying on path=%s", path);
+		log_warn("startup", "the lock was removed and cannot be made again, trying on path=%s", s->lock_path);
 		return true;
 	}
-	log_warnx("startup", "the lock was removed by somebody and is made again path=%s", path);
+	log_warnx("startup", "the lock was removed by somebody and is made again path=%s", s->lock_path);
 	fd_close(&s->lock_fd);
 	s->lock_fd = fd;
 	return true;
@@ -284,8 +272,6 @@ startup_check(struct startup *s, const struct watchdog_conf *c)
 void
 startup_release(struct startup *s, const struct watchdog_conf *c)
 {
-	char	 path[PATH_MAX];
-
 	for (size_t i = 0; i < s->count; i++) {
 		for (size_t j = 0; s->sockets[i] != NULL && j < c->processes[i].listen.count; j++)
 			fd_close(&s->sockets[i][j]);
@@ -293,8 +279,9 @@ startup_release(struct startup *s, const struct watchdog_conf *c)
 	}
 	free(s->sockets);
 	/* While it is still locked, so that it is certainly ours. */
-	if (s->lock_fd != -1 && lock_path(path, c) == 0 && lock_is_at(s->lock_fd, path))
-		(void)unlink(path);	/* left behind it says "dead", no more */
+	if (s->lock_fd != -1 && lock_is_at(s->lock_fd, s->lock_path))
+		(void)unlink(s->lock_path);	/* left behind it says "dead", no more */
 	fd_close(&s->lock_fd);
+	free(s->lock_path);
 	fd_close(&s->terminal_fd);
 }

@@ -9,6 +9,7 @@
 
 struct startup {
 	int	 terminal_fd;	/* a copy of the first stderr; -1: closed or taken */
+	char	*lock_path;	/* owned */
 	int	 lock_fd;	/* held as long as the watchdog lives; CLOEXEC */
 	int	**sockets;	/* per process an array of its listen.count; entries may be taken (NULL) */
 	size_t	 count;		/* of processes */

@@ -235,6 +235,16 @@ all_settled(const struct watchdog *w)
 	return true;
 }
 
+static size_t
+count_up(const struct watchdog *w)
+{
+	size_t	 up = 0;
+
+	for (size_t i = 0; i < w->conf->count; i++)
+		up += w->reports[i].is_up;
+	return up;
+}
+
 /* One that takes no more (Ctrl-S, a pipe that nobody reads) must not hold us up. */
 static void __attribute__((format(printf, 2, 3)))
 tell_terminal(const struct watchdog *w, const char *fmt, ...)
@@ -256,17 +266,15 @@ announce_start(struct watchdog *w)
 	const struct process_report	*r;
 	const struct ending		*e;
 	char				 text[ENDING_TEXT_MAX];
-	size_t				 up = 0;
 
 	for (size_t i = 0; i < w->conf->count; i++) {
 		r = &w->reports[i];
 		e = endings_get(r->endings, 0);
-		up += r->is_up;
 		if (!r->is_up && e != NULL)
 			tell_terminal(w, "tocsin-watchdog: process %s: %s%s\n", r->name, ending_text(e, text),
 			    r->is_stopped ? "" : ": trying again");
 	}
-	tell_terminal(w, "tocsin-watchdog: running, %zu of %zu processes up; see %s/watchdog.log\n", up, w->conf->count,
+	tell_terminal(w, "tocsin-watchdog: running, %zu of %zu processes up; see %s/watchdog.log\n", count_up(w), w->conf->count,
 	    w->conf->suite.log_dir);
 	fd_close(&w->terminal_fd);
 }
@@ -276,11 +284,8 @@ static void
 tell_upward(struct watchdog *w)
 {
 	char	 text[80];
-	size_t	 up = 0;
 
-	for (size_t i = 0; i < w->conf->count; i++)
-		up += w->reports[i].is_up;
-	snprintf(text, sizeof(text), "%zu of %zu processes up", up, w->conf->count);
+	snprintf(text, sizeof(text), "%zu of %zu processes up", count_up(w), w->conf->count);
 	machine_status(w->machine, text);
 }
 
@@ -295,7 +300,7 @@ changed_cb(evutil_socket_t fd, short what, void *arg)
 		stop_next(w);
 	f = gather_facts(w);
 	status_write(w->status, &f);
-	desk_changed(w->desk);
+	desk_changed(w->desk, &f);
 	tell_upward(w);
 	if (!w->started && all_settled(w)) {
 		w->started = true;
