@@ -16,6 +16,7 @@
 #include "common/log.h"
 
 #define BACKLOG		128
+#define DRAIN_READS	8	/* of one who goes on writing the answer is lost */
 #define SEND_BUFFER	(1 << 20)	/* bytes; far beyond any answer */
 
 struct control_client {
@@ -122,12 +123,23 @@ send_first_line(struct control_client *c, const char *first_line)
 	send_text(c, line, len < (int)sizeof(line) ? (size_t)len : sizeof(line) - 1);
 }
 
+/* Closed with something unread, a socket resets its peer, who may lose the answer with that. */
+static void
+drain(const struct control_client *c)
+{
+	char	 rest[512];
+
+	for (int i = 0; i < DRAIN_READS && recv(c->fd, rest, sizeof(rest), MSG_DONTWAIT) > 0; i++)
+		continue;
+}
+
 void
 control_answer(struct control_client *c, const char *first_line, const char *body, size_t body_len)
 {
 	c->asked = false;
 	send_first_line(c, first_line);
 	send_text(c, body, body_len);
+	drain(c);
 	drop(c);
 }
 
