@@ -1,5 +1,6 @@
 #include "generator/batch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +20,13 @@
 	"AND s.strategy_version = r.strategy_version AND s.params_hash = r.params_hash " \
 	"AND s.candle_open_time = r.candle_open_time AND s.mode = r.mode"
 
+#define INSERT_CANDLES	\
+	"INSERT INTO candles (exchange, symbol, timeframe, open_time, open, high, low, close, volume, trades, source)" \
+	" SELECT e, s, f, t, o, h, l, c, v, n, x FROM json_to_recordset($1::json)" \
+	" AS r(e text, s text, f text, t timestamptz, o numeric, h numeric, l numeric, c numeric, v numeric, n integer, x text)"
+
 const char *const batch_names[BATCH_KINDS] = {
-	[BATCH_OPEN] = "open", [BATCH_CHANGE] = "change", [BATCH_CANDLES] = "candles",
+	[BATCH_OPEN] = "open", [BATCH_CHANGE] = "change", [BATCH_CANDLES] = "candles", [BATCH_CORRECT] = "correct",
 	[BATCH_REFRESH] = "refresh", [BATCH_STATE] = "state"
 };
 
@@ -55,11 +61,11 @@ const char *const batch_sql[BATCH_KINDS] = {
 	    " AND (s.status, s.targets_hit, s.stop_loss) IS DISTINCT FROM (r.status, r.targets_hit, r.stop_loss)"
 	    " RETURNING s.id, s.symbol, s.timeframe, s.strategy, s.side, s.status, s.targets_hit, s.stop_loss, s.exit_price,"
 	    " s.outcome, s.r_multiple",
-	[BATCH_CANDLES] =
-	    "INSERT INTO candles (exchange, symbol, timeframe, open_time, open, high, low, close, volume, trades, source)"
-	    " SELECT e, s, f, t, o, h, l, c, v, n, x FROM json_to_recordset($1::json)"
-	    " AS r(e text, s text, f text, t timestamptz, o numeric, h numeric, l numeric, c numeric, v numeric, n integer, x text)"
-	    " ON CONFLICT DO NOTHING",
+	[BATCH_CANDLES] = INSERT_CANDLES " ON CONFLICT DO NOTHING",
+	[BATCH_CORRECT] =
+	    INSERT_CANDLES " ON CONFLICT (exchange, symbol, timeframe, open_time) DO UPDATE SET open = EXCLUDED.open,"
+	    " high = EXCLUDED.high, low = EXCLUDED.low, close = EXCLUDED.close, volume = EXCLUDED.volume,"
+	    " trades = EXCLUDED.trades, source = EXCLUDED.source",
 	[BATCH_REFRESH] =
 	    "UPDATE signals s SET last_price = r.last_price, max_favorable = r.max_favorable, max_adverse = r.max_adverse"
 	    " FROM json_to_recordset($1::json) AS r(" IDENTITY_COLUMNS ", last_price numeric, max_favorable numeric,"
@@ -86,6 +92,7 @@ struct batch {
 	struct jsonw		 candles;
 	size_t			 candle_rows, signal_rows;
 	size_t			 signal_bytes;
+	struct table		*corrected;	/* series and time -> row of BATCH_CORRECT */
 	struct table		*refreshed;	/* identity -> row of BATCH_REFRESH */
 	struct table		*judged;	/* series and strategy -> row of BATCH_STATE */
 };
@@ -97,6 +104,7 @@ batch_new(void)
 
 	jsonw_init(&b->candles);
 	jsonw_array(&b->candles, NULL);
+	b->corrected = table_new();
 	b->refreshed = table_new();
 	b->judged = table_new();
 	return b;
@@ -111,6 +119,7 @@ batch_free(struct batch *b)
 		jsonw_release(&b->statements[i].json);
 	free(b->statements);
 	jsonw_release(&b->candles);
+	table_free(b->corrected);
 	table_free(b->refreshed);
 	table_free(b->judged);
 	free(b);
@@ -259,11 +268,9 @@ batch_refresh(struct batch *b, const struct signal *s)
 	table_put(b->refreshed, key_buf, row_buf);
 }
 
-void
-batch_candle(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c)
+static void
+put_candle(struct jsonw *w, const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c)
 {
-	struct jsonw	*w = &b->candles;
-
 	jsonw_object(w, NULL);
 	jsonw_str(w, "e", exchange);
 	jsonw_str(w, "s", symbol);
@@ -278,7 +285,25 @@ batch_candle(struct batch *b, const char *exchange, const char *symbol, enum tim
 		jsonw_int(w, "n", c->trades);
 	jsonw_str(w, "x", candle_source_names[c->source]);
 	jsonw_end_object(w);
+}
+
+void
+batch_candle(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c)
+{
+	put_candle(&b->candles, exchange, symbol, tf, c);
 	b->candle_rows++;
+}
+
+void
+batch_correct(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c)
+{
+	char		 key[256], row_buf[640];
+	struct jsonw	 row;
+
+	snprintf(key, sizeof(key), "%s %s %d %lld", exchange, symbol, tf, (long long)c->open_us);
+	jsonw_init_fixed(&row, row_buf, sizeof(row_buf));
+	put_candle(&row, exchange, symbol, tf, c);
+	table_put(b->corrected, key, row.buf);
 }
 
 void
@@ -303,7 +328,7 @@ batch_judged(struct batch *b, const char *exchange, const char *symbol, enum tim
 size_t
 batch_rows(const struct batch *b)
 {
-	return b->signal_rows + b->candle_rows + table_count(b->refreshed) + table_count(b->judged);
+	return b->signal_rows + b->candle_rows + table_count(b->corrected) + table_count(b->refreshed) + table_count(b->judged);
 }
 
 size_t
@@ -337,6 +362,7 @@ batch_seal(struct batch *b)
 		st->rows = b->candle_rows;
 		jsonw_init(&b->candles);
 	}
+	seal_table(b, BATCH_CORRECT, b->corrected);
 	seal_table(b, BATCH_REFRESH, b->refreshed);
 	seal_table(b, BATCH_STATE, b->judged);
 	for (size_t i = 0; i < b->count; i++) {

@@ -16,7 +16,7 @@
 
 struct batch;
 
-enum batch_kind { BATCH_OPEN, BATCH_CHANGE, BATCH_CANDLES, BATCH_REFRESH, BATCH_STATE, BATCH_KINDS };
+enum batch_kind { BATCH_OPEN, BATCH_CHANGE, BATCH_CANDLES, BATCH_CORRECT, BATCH_REFRESH, BATCH_STATE, BATCH_KINDS };
 
 /* The statement of each kind, with one parameter $1: a JSON array. */
 extern const char *const batch_sql[BATCH_KINDS];
@@ -29,6 +29,8 @@ void		 batch_open(struct batch *b, const struct signal *s);
 void		 batch_change(struct batch *b, const struct signal *s);
 void		 batch_refresh(struct batch *b, const struct signal *s);
 void		 batch_candle(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c);
+/* In the place of one that is there, or was gathered before. */
+void		 batch_correct(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c);
 void		 batch_judged(struct batch *b, const char *exchange, const char *symbol, enum timeframe tf, const char *strategy,
 		    int64_t open_us);
 

@@ -51,8 +51,12 @@ builder_counts(const struct builder *b)
 void
 builder_start_at(struct builder *b, int64_t open_us)
 {
-	if (b->floor_us < open_us)
-		b->floor_us = open_us;
+	if (b->floor_us >= open_us)
+		return;
+	b->floor_us = open_us;
+	/* The candle at hand lies before it. */
+	if (b->open && b->candle.open_us < open_us)
+		b->open = false;
 }
 
 static void
@@ -99,7 +103,7 @@ begin_candle(struct builder *b, const struct trade *t, int64_t open_us)
 {
 	b->candle = (struct candle){
 		.open_us = open_us, .open = t->price, .high = t->price, .low = t->price, .close = t->price,
-		.volume = t->quantity, .trades = 1, .source = b->source
+		.volume = t->quantity, .trades = 1 + t->folded, .source = b->source
 	};
 	b->first_trade_id = b->last_trade_id = t->id;
 	b->open = true;
@@ -124,7 +128,7 @@ add_trade(struct builder *b, const struct trade *t)
 		c->close = t->price;
 	}
 	c->volume = decimal_add(c->volume, t->quantity);
-	c->trades++;
+	c->trades += 1 + t->folded;
 }
 
 int

@@ -45,7 +45,10 @@ int		 builder_trade(struct builder *b, const struct trade *t, struct candle *clo
 /* The market's clock has reached now_us.  Returns 0 or 1 candles like builder_trade(). */
 int		 builder_clock(struct builder *b, int64_t now_us, struct candle *closed);
 
-/* Nothing that opens before `open_us` is wanted (restart): earlier trades count as late. */
+/*
+ * Nothing that opens before `open_us` is wanted (any more): earlier trades count
+ * as late, and a candle at hand that opens before it is dropped.
+ */
 void		 builder_start_at(struct builder *b, int64_t open_us);
 const struct builder_counts *builder_counts(const struct builder *b);
 

@@ -22,6 +22,7 @@ struct trade {
 	int64_t		 time_us;		/* the exchange's own time, UTC */
 	int64_t		 id;			/* rises by one a trade and symbol; order is by id, not time */
 	struct decimal	 price, quantity;	/* quote currency, base currency */
+	int64_t		 folded;		/* further trades at the same price that this one stands for: 0 of a plain one */
 };
 
 enum candle_source { SOURCE_WS, SOURCE_REST, SOURCE_TRADES, SOURCE_FILE, SOURCE_SIM, SOURCE_FILLED };

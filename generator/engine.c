@@ -315,6 +315,78 @@ base_closed(struct stream *s, const struct candle *c)
 			candle_closed(s, s->aggregators[i].tf, &closed[i][done[i]++]);
 	s->filled += c->source == SOURCE_FILLED;
 	s->candles++;
+	s->last = *c;
+}
+
+static bool
+same_values(const struct candle *a, const struct candle *b)
+{
+	return decimal_compare(a->open, b->open) == 0 && decimal_compare(a->high, b->high) == 0 &&
+	    decimal_compare(a->low, b->low) == 0 && decimal_compare(a->close, b->close) == 0 &&
+	    decimal_compare(a->volume, b->volume) == 0 && (a->trades == b->trades || a->trades == -1 || b->trades == -1);
+}
+
+void
+stream_correct(struct stream *s, const struct candle *c)
+{
+	if (c->open_us >= s->next_open_us) {
+		s->official = *c;
+		s->has_official = true;
+	} else if (s->candles == 0 || c->open_us != s->last.open_us || !same_values(c, &s->last)) {
+		s->corrected++;
+		s->engine->handler.corrected(s->exchange, s->symbol, s->base, c, s->engine->arg);
+	}
+}
+
+/* The one that closed last has been handed out: compare it with what the exchange said before. */
+static void
+compare_official(struct stream *s)
+{
+	if (!s->has_official || s->official.open_us >= s->next_open_us)
+		return;
+	s->has_official = false;
+	stream_correct(s, &s->official);
+}
+
+/* The strategies begin anew: bars from before a gap say nothing about those after it. */
+static void
+forget_bars(struct stream *s)
+{
+	for (size_t i = 0; i < s->pair_count; i++) {
+		strategy_state_free(s->pairs[i].state);
+		s->pairs[i].state = strategy_state_new(s->pairs[i].strategy);
+	}
+	for (int i = 0; i < s->aggregator_count; i++)
+		aggregator_init(&s->aggregators[i], s->base, s->aggregators[i].tf);
+	filler_init(&s->filler, s->base, s->engine->conf.fill_max);
+}
+
+static void
+cancel_for_gap(struct stream *s, struct book *b)
+{
+	if (!b->active)
+		return;
+	/* The last price known, at the time when it was. */
+	book_cancel(b, EXIT_FEED_GAP, b->signal.last_price,
+	    s->next_open_us > b->signal.candle_close_us ? s->next_open_us : b->signal.candle_close_us);
+	s->engine->handler.changed(&b->signal, s->engine->arg);
+}
+
+void
+stream_gap(struct stream *s, int64_t from_us)
+{
+	s->gaps++;
+	log_warnx("engine", "a gap in the market that nothing fills: signals cancelled, strategies begin anew"
+	    " exchange=%s symbol=%s", s->exchange, s->symbol);
+	for (size_t i = 0; i < s->pair_count; i++)
+		cancel_for_gap(s, &s->pairs[i].book);
+	for (size_t i = 0; i < s->orphan_count; i++)
+		cancel_for_gap(s, &s->orphans[i]);
+	forget_bars(s);
+	s->has_official = false;
+	if (s->next_open_us < from_us)
+		s->next_open_us = from_us;
+	builder_start_at(s->builder, from_us);
 }
 
 /* Input */
@@ -329,19 +401,35 @@ stream_candle(struct stream *s, const struct candle *c)
 		return;
 	}
 	s->next_open_us = c->open_us + timeframe_us(s->base);
+	/* Trades of it that the builder may hold are part of it. */
+	builder_start_at(s->builder, s->next_open_us);
 	while (filler_next(&s->filler, c, &filled))
 		base_closed(s, &filled);
 	base_closed(s, c);
 	filler_done(&s->filler, c);
+	compare_official(s);
+}
+
+/* What was filled is stored as well, so a hole that would have been filled is a gap. */
+static bool
+is_gap(const struct stream *s, const struct candle *next)
+{
+	int64_t	 missing;
+
+	if (!s->filler.begun)
+		return false;
+	missing = (next->open_us - s->filler.last_open_us) / timeframe_us(s->base) - 1;
+	return missing >= 1 && missing <= s->engine->conf.fill_max;
 }
 
 void
 stream_warm(struct stream *s, const struct candle *c)
 {
+	if (is_gap(s, c))
+		forget_bars(s);
 	s->warming = true;
 	stream_candle(s, c);
 	s->warming = false;
-	builder_start_at(s->builder, s->next_open_us);
 }
 
 void

@@ -29,6 +29,8 @@ struct stream;
 struct engine_handler {
 	/* Closed and final. */
 	void	(*candle)(const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c, void *arg);
+	/* The exchange's version of a base candle that was handed out otherwise. */
+	void	(*corrected)(const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c, void *arg);
 	/* A strategy judged the candle that opened at open_us; comes after the signals it gave rise to. */
 	void	(*judged)(const char *exchange, const char *symbol, enum timeframe tf, const char *strategy,
 		    int64_t open_us, void *arg);
@@ -92,6 +94,20 @@ void		 stream_trade(struct stream *s, const struct trade *t);
 void		 stream_candle(struct stream *s, const struct candle *c);
 /* The market's clock has reached now_us: closes candles of a quiet market (streams of trades only). */
 void		 stream_clock(struct stream *s, int64_t now_us);
+
+/*
+ * The exchange's own version of a candle of the base timeframe.  Where it differs
+ * from the stored one it goes to handler.corrected; nothing is judged again.
+ * One that comes before its candle has closed is compared when it does.
+ */
+void		 stream_correct(struct stream *s, const struct candle *c);
+
+/*
+ * What happened between the last candle and from_us (a boundary) is lost for
+ * good: active signals are cancelled (EXIT_FEED_GAP), the candle at hand is
+ * dropped, and the strategies begin anew, to be warmed by what comes.
+ */
+void		 stream_gap(struct stream *s, int64_t from_us);
 
 /* The generator's wall clock at the input at hand, for generated_at; set it before each input or batch. */
 void		 engine_set_wall_us(struct engine *e, int64_t wall_us);

@@ -31,7 +31,10 @@ struct stream {
 	bool			 warming;	/* nothing reaches the handler */
 	int64_t			 live_from_us;	/* what ends up to here gives no signals */
 	int64_t			 next_open_us;	/* earlier base candles have been seen */
-	uint64_t		 candles, filled, late;
+	struct candle		 last;		/* base candle, once `candles` is not 0 */
+	struct candle		 official;	/* the exchange's version of one that is not closed yet */
+	bool			 has_official;
+	uint64_t		 candles, filled, late, corrected, gaps;
 	struct stream		*next;
 };
 

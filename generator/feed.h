@@ -24,20 +24,34 @@ struct feed_conf {
 	int			 timeframe;	/* enum timeframe of the base candles */
 };
 
+#define FEED_ALL	SIZE_MAX	/* instead of a symbol */
+
 struct feed_handler {
 	/* `symbol` indexes conf->symbols. */
 	void	(*trade)(size_t symbol, const struct trade *t, void *arg);
 	void	(*candle)(size_t symbol, const struct candle *c, void *arg);
-	/* The market's clock, for candles of a quiet market. */
-	void	(*clock)(int64_t now_us, void *arg);
+	/* The market's clock, for candles of a quiet market: of one symbol, or FEED_ALL. */
+	void	(*clock)(size_t symbol, int64_t now_us, void *arg);
+	/*
+	 * The exchange's own version of a candle that may be closed already: if it
+	 * differs it is stored in its place, and nothing is judged again.
+	 */
+	void	(*correct)(size_t symbol, const struct candle *c, void *arg);
+	/*
+	 * What happened from the last candle delivered up to from_us is lost for
+	 * good: signals of that market are cancelled (feed_gap), the strategies
+	 * begin anew.  Candles and trades go on at from_us.
+	 */
+	void	(*gap)(size_t symbol, int64_t from_us, void *arg);
 	/* Before a run of the above in one turn of the loop, and after it. */
 	void	(*turn_begin)(void *arg);
 	void	(*turn_end)(void *arg);
 	/*
-	 * Said once, at the opening, by a feed that begins with history: what
-	 * ends at or before this market time is for warming up, no signals.
+	 * What ends at or before this market time is for warming up, no signals:
+	 * said by a feed that begins with history, before it delivers it.  Of one
+	 * symbol, or FEED_ALL.
 	 */
-	void	(*live_from)(int64_t market_us, void *arg);
+	void	(*live_from)(size_t symbol, int64_t market_us, void *arg);
 	/* Nothing more will come: the end of a recording, or `ok` false, it had to be given up before. */
 	void	(*ended)(bool ok, void *arg);
 };
@@ -47,6 +61,11 @@ struct feed;
 struct feed_type {
 	const char		*name;
 	enum candle_source	 source;	/* of candles built from its trades */
+	/*
+	 * Its market's time is the wall's: signals are judged by their age, and
+	 * it cannot be held back for long.
+	 */
+	bool			 real_time;
 	const struct conf_key	*keys;		/* further keys of this type */
 	size_t			 conf_size;	/* of the struct they fill */
 	/* Checks across keys; errors to conf_error().  May be NULL. */

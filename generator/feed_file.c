@@ -234,7 +234,7 @@ tell_clock(struct feed_file *f)
 	if (now_us < f->market_us)
 		return;
 	f->market_us = now_us;
-	f->handler.clock(now_us, f->arg);
+	f->handler.clock(FEED_ALL, now_us, f->arg);
 }
 
 static void

@@ -185,7 +185,7 @@ tell_clock(struct feed_sim *f)
 	if (now_us < f->market_us)
 		return;
 	f->market_us = now_us;
-	f->handler.clock(now_us, f->arg);
+	f->handler.clock(FEED_ALL, now_us, f->arg);
 }
 
 static void
@@ -274,7 +274,7 @@ sim_open(struct event_base *base, const struct feed_conf *common, const void *co
 		fatalx("feed", "cannot make a timer");
 	log_info("feed", "simulated market name=%s from=%s paced_from=%s pace=%g", common->name, clock_iso_ms(begin_us, from),
 	    c->pace > 0 ? clock_iso_ms(f->paced_from_us, paced) : "never", c->pace);
-	f->handler.live_from(start_us, arg);
+	f->handler.live_from(FEED_ALL, start_us, arg);
 	arm(f, true);
 	return f;
 }

@@ -54,6 +54,14 @@ engine_candle_cb(const char *exchange, const char *symbol, enum timeframe tf, co
 }
 
 static void
+engine_corrected_cb(const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c, void *arg)
+{
+	struct service	*s = arg;
+
+	batch_correct(writer_batch(s->writer), exchange, symbol, tf, c);
+}
+
+static void
 engine_judged_cb(const char *exchange, const char *symbol, enum timeframe tf, const char *strategy, int64_t open_us, void *arg)
 {
 	struct service	*s = arg;
@@ -86,7 +94,7 @@ engine_refreshed_cb(const struct signal *signal, void *arg)
 }
 
 static const struct engine_handler engine_handler = {
-	.candle = engine_candle_cb, .judged = engine_judged_cb, .opened = engine_opened_cb,
+	.candle = engine_candle_cb, .corrected = engine_corrected_cb, .judged = engine_judged_cb, .opened = engine_opened_cb,
 	.changed = engine_changed_cb, .refreshed = engine_refreshed_cb,
 };
 
@@ -110,13 +118,38 @@ feed_candle_cb(size_t symbol, const struct candle *c, void *arg)
 	stream_candle(src->streams[symbol].stream, c);
 }
 
+/* The streams of one symbol or of all: *first to the one behind the last. */
 static void
-feed_clock_cb(int64_t now_us, void *arg)
+range_of(const struct source *src, size_t symbol, size_t *first, size_t *end)
+{
+	*first = symbol == FEED_ALL ? 0 : symbol;
+	*end = symbol == FEED_ALL ? feed_common(src->feed)->symbols.count : symbol + 1;
+}
+
+static void
+feed_clock_cb(size_t symbol, int64_t now_us, void *arg)
+{
+	struct source	*src = arg;
+	size_t		 i, end;
+
+	for (range_of(src, symbol, &i, &end); i < end; i++)
+		stream_clock(src->streams[i].stream, now_us);
+}
+
+static void
+feed_correct_cb(size_t symbol, const struct candle *c, void *arg)
 {
 	struct source	*src = arg;
 
-	for (size_t i = 0; i < feed_common(src->feed)->symbols.count; i++)
-		stream_clock(src->streams[i].stream, now_us);
+	stream_correct(src->streams[symbol].stream, c);
+}
+
+static void
+feed_gap_cb(size_t symbol, int64_t from_us, void *arg)
+{
+	struct source	*src = arg;
+
+	stream_gap(src->streams[symbol].stream, from_us);
 }
 
 static void
@@ -161,11 +194,12 @@ finish_if_done(struct service *s)
 }
 
 static void
-feed_live_from_cb(int64_t market_us, void *arg)
+feed_live_from_cb(size_t symbol, int64_t market_us, void *arg)
 {
 	struct source	*src = arg;
+	size_t		 i, end;
 
-	for (size_t i = 0; i < feed_common(src->feed)->symbols.count; i++)
+	for (range_of(src, symbol, &i, &end); i < end; i++)
 		stream_live_from(src->streams[i].stream, market_us);
 }
 
@@ -181,7 +215,8 @@ feed_ended_cb(bool ok, void *arg)
 }
 
 static const struct feed_handler feed_handler = {
-	.trade = feed_trade_cb, .candle = feed_candle_cb, .clock = feed_clock_cb, .turn_begin = feed_turn_begin_cb,
+	.trade = feed_trade_cb, .candle = feed_candle_cb, .clock = feed_clock_cb, .correct = feed_correct_cb,
+	.gap = feed_gap_cb, .turn_begin = feed_turn_begin_cb,
 	.turn_end = feed_turn_end_cb, .live_from = feed_live_from_cb, .ended = feed_ended_cb,
 };
 

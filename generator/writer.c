@@ -240,6 +240,7 @@ statement_cb(const struct pg_result *res, void *arg)
 		note_changed(w, res);
 		break;
 	case BATCH_CANDLES:
+	case BATCH_CORRECT:
 	case BATCH_REFRESH:
 	case BATCH_STATE:
 	case BATCH_KINDS:

@@ -20,13 +20,13 @@
 #include "generator/engine.h"
 #include "tests/unit/conf_text.h"
 
-enum kind { ON_CANDLE, ON_JUDGED, ON_OPENED, ON_CHANGED, ON_REFRESHED };
+enum kind { ON_CANDLE, ON_CORRECTED, ON_JUDGED, ON_OPENED, ON_CHANGED, ON_REFRESHED };
 
 struct happening {
 	enum kind	 kind;
 	size_t		 input;		/* number of the input that gave rise to it */
 	enum timeframe	 tf;
-	struct candle	 candle;	/* ON_CANDLE */
+	struct candle	 candle;	/* ON_CANDLE, ON_CORRECTED */
 	char		 strategy[49];	/* ON_JUDGED */
 	int64_t		 open_us;
 	struct signal	*signal;	/* the others; owned */
@@ -65,6 +65,16 @@ record_candle_cb(const char *exchange, const char *symbol, enum timeframe tf, co
 
 	assert_string_equal(exchange, "test");
 	assert_string_equal(symbol, "BTC/USDT");
+	h->tf = tf;
+	h->candle = *c;
+}
+
+static void
+record_corrected_cb(const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c, void *arg)
+{
+	struct happening	*h = record_add(arg, ON_CORRECTED);
+
+	(void)exchange, (void)symbol;
 	h->tf = tf;
 	h->candle = *c;
 }
@@ -111,7 +121,7 @@ static struct engine *
 engine_of(const char *text, enum signal_mode mode, int fill_max, struct record *r)
 {
 	const struct engine_handler	 handler = {
-		.candle = record_candle_cb, .judged = record_judged_cb, .opened = record_opened_cb,
+		.candle = record_candle_cb, .corrected = record_corrected_cb, .judged = record_judged_cb, .opened = record_opened_cb,
 		.changed = record_changed_cb, .refreshed = record_refreshed_cb,
 	};
 	const struct engine_conf	 conf = { .mode = mode, .grace_us = 2000000, .fill_max = fill_max };
@@ -159,6 +169,7 @@ same_happening(const struct happening *a, const struct happening *b)
 		return false;
 	switch (a->kind) {
 	case ON_CANDLE:
+	case ON_CORRECTED:
 		return a->tf == b->tf && a->candle.open_us == b->candle.open_us && same_decimal(a->candle.open, b->candle.open) &&
 		    same_decimal(a->candle.high, b->candle.high) && same_decimal(a->candle.low, b->candle.low) &&
 		    same_decimal(a->candle.close, b->candle.close) && same_decimal(a->candle.volume, b->candle.volume) &&

@@ -89,8 +89,9 @@ candle_cb(size_t symbol, const struct candle *c, void *arg)
 }
 
 static void
-clock_cb(int64_t now_us, void *arg)
+clock_cb(size_t symbol, int64_t now_us, void *arg)
 {
+	assert_true(symbol == FEED_ALL);
 	(void)arg;
 	assert_true(rec.in_turn);
 	/* Trades of this market rise, so the clock never goes back, nor behind what was delivered. */

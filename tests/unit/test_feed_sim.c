@@ -70,8 +70,9 @@ candle_cb(size_t symbol, const struct candle *c, void *arg)
 }
 
 static void
-clock_cb(int64_t now_us, void *arg)
+clock_cb(size_t symbol, int64_t now_us, void *arg)
 {
+	assert_true(symbol == FEED_ALL);
 	(void)arg;
 	assert_true(rec.in_turn);
 	assert_true(now_us >= rec.clock_us);
@@ -98,8 +99,9 @@ turn_end_cb(void *arg)
 }
 
 static void
-live_from_cb(int64_t market_us, void *arg)
+live_from_cb(size_t symbol, int64_t market_us, void *arg)
 {
+	assert_true(symbol == FEED_ALL);
 	(void)arg;
 	rec.live_from_us = market_us;
 }
