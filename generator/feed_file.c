@@ -14,7 +14,7 @@
 #include "generator/feed.h"
 #include "generator/feed_file_conf.h"
 #include "generator/feed_file_layout.h"
-#include "generator/feed_file_lines.h"
+#include "generator/lines.h"
 
 #define TURN_LINES	512		/* at most, and at most */
 #define TURN_US		2000
@@ -146,6 +146,7 @@ next_line(struct feed_file *f)
 	case LINES_TOO_LONG:
 		bad_line(f, "the line is too long");
 		break;
+	case LINES_AGAIN:	/* never of a file */
 	case LINES_END:
 		f->state = FILE_ENDED;
 		break;

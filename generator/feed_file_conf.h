@@ -5,7 +5,7 @@
 
 #include "generator/feed.h"
 #include "generator/feed_file_layout.h"
-#include "generator/feed_file_lines.h"
+#include "generator/lines.h"
 
 enum on_error { ON_ERROR_SKIP, ON_ERROR_STOP };
 

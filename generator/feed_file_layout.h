@@ -10,6 +10,7 @@
 
 #include "generator/candle.h"
 #include "generator/csv.h"
+#include "generator/timestamp.h"
 
 #define LAYOUT_FIELDS_MAX	128	/* columns beyond are not looked at */
 
@@ -22,7 +23,6 @@ extern const char *const file_column_keys[COLUMNS];	/* "time_column" … */
 
 enum file_format { FORMAT_AUTO, FORMAT_CANDLES, FORMAT_TRADES };
 enum file_header { HEADER_AUTO, HEADER_YES, HEADER_NO };
-enum file_time_unit { UNIT_AUTO, UNIT_S, UNIT_MS, UNIT_US, UNIT_ISO };
 
 /* What the configuration says of it. */
 struct layout_conf {
@@ -32,7 +32,7 @@ struct layout_conf {
 
 struct layout {
 	enum file_format	 format;	/* not FORMAT_AUTO */
-	enum file_time_unit	 time_unit;
+	enum time_unit		 time_unit;
 	bool			 has_header;
 	int			 at[COLUMNS];	/* index of the field, -1: none */
 };
