@@ -448,16 +448,7 @@ stream_clock(struct stream *s, int64_t now_us)
 
 	if (builder_clock(s->builder, now_us, &closed) == 1)
 		stream_candle(s, &closed);
-}
-
-static struct book *
-add_orphan(struct stream *s)
-{
-	static const struct book_rules	 none = { 0 };
-
-	s->orphans = xrealloc(s->orphans, (s->orphan_count + 1) * sizeof(*s->orphans));
-	book_init(&s->orphans[s->orphan_count], &none);
-	return &s->orphans[s->orphan_count++];
+	orphans_clock(s, now_us);
 }
 
 void
@@ -481,6 +472,5 @@ engine_restore(struct engine *e, const struct signal *signal)
 			book_restore(&s->pairs[i].book, signal);
 			return;
 		}
-	if (signal->status == STATUS_ACTIVE)
-		book_restore(add_orphan(s), signal);
+	orphan_restore(s, signal);
 }

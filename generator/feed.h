@@ -11,6 +11,7 @@
 
 #include "common/conf.h"
 #include "generator/candle.h"
+#include "generator/signal.h"
 
 struct event_base;
 struct jsonw;
@@ -43,6 +44,11 @@ struct feed_handler {
 	 * begin anew.  Candles and trades go on at from_us.
 	 */
 	void	(*gap)(size_t symbol, int64_t from_us, void *arg);
+	/*
+	 * A finished signal, complete but for exchange, symbol, mode and
+	 * generated_us.  From there on it is the engine's.
+	 */
+	enum signal_verdict	(*signal)(size_t symbol, const struct signal *s, void *arg);
 	/* Before a run of the above in one turn of the loop, and after it. */
 	void	(*turn_begin)(void *arg);
 	void	(*turn_end)(void *arg);

@@ -229,7 +229,6 @@ read_candle(const struct layout *l, enum timeframe tf, const struct csv_field *f
 	for (int i = 0; i < 4; i++)
 		if (!read_number(l, (enum file_column)(COLUMN_OPEN + i), fields, prices[i], why, why_size))
 			return false;
-	c->volume = (struct decimal){ 0 };
 	if (l->at[COLUMN_VOLUME] != -1 && !read_number(l, COLUMN_VOLUME, fields, &c->volume, why, why_size))
 		return false;
 	c->trades = -1;
@@ -258,7 +257,10 @@ layout_row(const struct layout *l, enum timeframe tf, const struct csv_field *fi
 	row->symbol = (struct csv_field){ 0 };
 	if (l->at[COLUMN_SYMBOL] != -1)
 		row->symbol = trimmed(fields[l->at[COLUMN_SYMBOL]]);
-	row->trade.time_us = row->candle.open_us = time_us;
-	return l->format == FORMAT_TRADES ? read_trade(l, fields, &row->trade, why, why_size) :
-	    read_candle(l, tf, fields, &row->candle, why, why_size);
+	row->line.kind = l->format == FORMAT_TRADES ? LINE_TRADE : LINE_CANDLE;
+	row->line.has_id = l->at[COLUMN_ID] != -1;
+	row->line.trade = (struct trade){ .time_us = time_us };
+	row->line.candle = (struct candle){ .open_us = time_us };
+	return l->format == FORMAT_TRADES ? read_trade(l, fields, &row->line.trade, why, why_size) :
+	    read_candle(l, tf, fields, &row->line.candle, why, why_size);
 }

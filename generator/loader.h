@@ -1,7 +1,7 @@
 /*
  * loader: at a start, bring the engine back to where the last commit left it:
- * for each stream the newest candles as history, then its active signals and
- * the recently closed ones.
+ * for each stream the newest candles as history, then its active signals, the
+ * recently closed ones and the last one of each strategy.
  */
 #ifndef TOCSIN_GENERATOR_LOADER_H
 #define TOCSIN_GENERATOR_LOADER_H

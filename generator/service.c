@@ -152,6 +152,14 @@ feed_gap_cb(size_t symbol, int64_t from_us, void *arg)
 	stream_gap(src->streams[symbol].stream, from_us);
 }
 
+static enum signal_verdict
+feed_signal_cb(size_t symbol, const struct signal *signal, void *arg)
+{
+	struct source	*src = arg;
+
+	return stream_signal(src->streams[symbol].stream, signal);
+}
+
 static void
 feed_turn_begin_cb(void *arg)
 {
@@ -216,7 +224,7 @@ feed_ended_cb(bool ok, void *arg)
 
 static const struct feed_handler feed_handler = {
 	.trade = feed_trade_cb, .candle = feed_candle_cb, .clock = feed_clock_cb, .correct = feed_correct_cb,
-	.gap = feed_gap_cb, .turn_begin = feed_turn_begin_cb,
+	.gap = feed_gap_cb, .signal = feed_signal_cb, .turn_begin = feed_turn_begin_cb,
 	.turn_end = feed_turn_end_cb, .live_from = feed_live_from_cb, .ended = feed_ended_cb,
 };
 
