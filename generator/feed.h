@@ -72,6 +72,7 @@ struct feed_type {
 	 * it cannot be held back for long.
 	 */
 	bool			 real_time;
+	bool			 signals;	/* it may bring finished ones, so it needs no strategy */
 	const struct conf_key	*keys;		/* further keys of this type */
 	size_t			 conf_size;	/* of the struct they fill */
 	/* Checks across keys; errors to conf_error().  May be NULL. */
@@ -84,13 +85,14 @@ struct feed_type {
 	 */
 	void	*(*open)(struct event_base *base, const struct feed_conf *common, const void *conf,
 		    const int64_t *resume_us, size_t history, const struct feed_handler *handler, void *arg);
-	void	(*close)(void *state);
+	void	(*stop)(void *state);		/* begin what close would have to wait for; may be NULL */
+	void	(*close)(void *state);		/* may wait, a second at most */
 	void	(*pause)(void *state);		/* deliver nothing until resume: the writer is behind */
 	void	(*resume)(void *state);
 	void	(*status)(const void *state, struct jsonw *w);	/* members of the feed's STATUS object */
 };
 
-extern const struct feed_type feed_file, feed_sim;
+extern const struct feed_type feed_exec, feed_file, feed_sim;
 
 /* Read every [feed NAME]; errors to conf_error().  NULL-terminated array, owned: feed_free_all(). */
 struct feed	**feed_read_all(struct conf *file);
@@ -98,6 +100,7 @@ void		 feed_free_all(struct feed **feeds);
 void		 feed_print_conf(const struct feed *f, void *out_file);
 const struct feed_conf *feed_common(const struct feed *f);
 enum candle_source feed_source(const struct feed *f);
+bool		 feed_brings_signals(const struct feed *f);
 
 /* Begin to deliver.  See struct feed_type for the parameters. */
 void		 feed_open(struct feed *f, struct event_base *base, const int64_t *resume_us, size_t history,
