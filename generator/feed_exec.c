@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/backoff.h"
 #include "common/clock.h"
@@ -15,6 +14,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "generator/feed.h"
+#include "generator/feed_exec_conf.h"
 #include "generator/feed_exec_env.h"
 #include "generator/feed_exec_market.h"
 #include "generator/line.h"
@@ -36,16 +36,6 @@
 #define RETRY_MIN_MS	1000
 #define RETRY_MAX_MS	30000
 #define WELL_US		INT64_C(60000000)	/* good lines for so long: the next failure is a first one */
-
-enum on_silent { ON_SILENT_TELL, ON_SILENT_RESTART };
-enum restart { RESTART_ALWAYS, RESTART_FAILURE };
-
-struct feed_exec_conf {
-	char	*command;
-	int	 restart, on_silent;
-	int64_t	 silent_after_ms;
-	bool	 backfills;
-};
 
 enum exec_state { EXEC_WAITING, EXEC_RUNNING, EXEC_SILENT, EXEC_ENDED };
 
@@ -76,39 +66,6 @@ struct feed_exec {
 	/* Of all runs. */
 	uint64_t		 starts, lines, bad_lines, other_symbols, unfinished;
 };
-
-static const char *const restart_names[] = { "always", "failure", NULL };
-static const char *const on_silent_names[] = { "tell", "restart", NULL };
-
-static const struct conf_key exec_keys[] = {
-	{ .name = "command", .type = CONF_STR, .offset = offsetof(struct feed_exec_conf, command), .check = command_ok,
-	  .help = "program and arguments, split at blanks (\"…\" keeps them together), no shell; it prints JSON lines, see docs/exec.md" },
-	{ .name = "restart", .type = CONF_ENUM, .offset = offsetof(struct feed_exec_conf, restart), .def = "always",
-	  .choices = restart_names, .help = "when it is started again: always, or after a failure, and exit code 0 ends the feed" },
-	{ .name = "backfills", .type = CONF_BOOL, .offset = offsetof(struct feed_exec_conf, backfills), .def = "no",
-	  .help = "it prints what it missed, from the times in TOCSIN_RESUME on; no: what happened while it did not run is a gap, "
-	  "which cancels signals" },
-	{ .name = "silent_after", .type = CONF_DURATION, .offset = offsetof(struct feed_exec_conf, silent_after_ms), .def = "0s",
-	  .min = 0, .max = 7 * 86400000.0, .help = "nothing printed for so long is a failure to tell of; 0s: never" },
-	{ .name = "on_silent", .type = CONF_ENUM, .offset = offsetof(struct feed_exec_conf, on_silent), .def = "tell",
-	  .choices = on_silent_names, .help = "what is done about it: tell (log and STATUS), or restart it as well" },
-	{ .name = NULL }
-};
-
-static void
-exec_check(struct conf *file, const struct conf_section *section, const struct feed_conf *common, void *conf)
-{
-	const struct feed_exec_conf	*c = conf;
-	char				**argv;
-
-	(void)common;
-	if (c->command == NULL || (argv = command_split(c->command)) == NULL)
-		return;
-	if (access(argv[0], X_OK) == -1)
-		conf_error(file, section, "command", "%s cannot be run (%s): name a program that the generator's user may run", argv[0],
-		    strerror(errno));
-	free(argv);
-}
 
 /* Lines */
 
@@ -538,7 +495,7 @@ exec_status(const void *state, struct jsonw *w)
 }
 
 const struct feed_type feed_exec = {
-	.name = "exec", .source = SOURCE_TRADES, .real_time = true, .signals = true, .keys = exec_keys, .conf_size = sizeof(struct feed_exec_conf),
-	.check = exec_check, .open = exec_open, .stop = exec_stop, .close = exec_close, .pause = exec_pause, .resume = exec_resume,
-	.status = exec_status,
+	.name = "exec", .source = SOURCE_TRADES, .real_time = true, .signals = true, .keys = exec_keys,
+	.conf_size = sizeof(struct feed_exec_conf), .check = exec_check, .open = exec_open, .stop = exec_stop, .close = exec_close,
+	.pause = exec_pause, .resume = exec_resume, .status = exec_status,
 };

@@ -31,9 +31,11 @@ separator_ok(const char *value, char *why, size_t why_size)
 	  .def = "", .help = "column of the " what ": name in the header or number from 1; empty: the usual ones" }
 
 const struct conf_key file_keys[] = {
-	{ .name = "path", .type = CONF_STR, .offset = offsetof(struct feed_file_conf, path), .help = "the file: CSV, or JSON lines as docs/exec.md has them" },
+	{ .name = "path", .type = CONF_STR, .offset = offsetof(struct feed_file_conf, path),
+	  .help = "the file: CSV, or JSON lines as docs/exec.md has them" },
 	{ .name = "format", .type = CONF_ENUM, .offset = offsetof(struct feed_file_conf, layout.format),
-	  .def = "auto", .choices = file_format_names, .help = "what a line is: candles or trades as CSV, or json; auto: by the first line" },
+	  .def = "auto", .choices = file_format_names,
+	  .help = "what a line is: candles or trades as CSV, or json; auto: by the first line" },
 	COLUMN_KEY("time_column", COLUMN_TIME, "time (of candles: when they open)"),
 	COLUMN_KEY("open_column", COLUMN_OPEN, "candles' open"),
 	COLUMN_KEY("high_column", COLUMN_HIGH, "candles' high"),

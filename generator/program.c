@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,8 +17,13 @@
 #include "common/fd.h"
 #include "common/log.h"
 
+/* The guard: its standard input ends with us. */
+static char	 sh[] = "/bin/sh", dash_c[] = "-c", guard_name[] = "tocsin-guard",
+    guard_script[] = "read -r line; kill -TERM \"-$1\"; sleep 1; kill -KILL \"-$1\"";
+
 struct program {
-	pid_t			 pid;
+	pid_t			 pid, guard;		/* -1: none */
+	int			 guard_fd;		/* what the guard reads from */
 	int			 pidfd, exec_fd;	/* exec_fd: errno of a failed exec */
 	struct event		*on_end, *on_grace;
 	bool			 stopping;
@@ -41,28 +47,41 @@ reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* 0, 1 and 2, by way of numbers above them; the exec pipe behind them, nothing else. */
+/*
+ * 0, 1 and 2 (/dev/null for -1), by way of numbers above them; the exec pipe, if
+ * there is one, behind them, nothing else.
+ */
 static bool
-arrange_descriptors(int out, int err, int *exec_fd)
+arrange_descriptors(const int wanted[3], int *exec_fd)
 {
-	int	 null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int	 null = open("/dev/null", O_RDWR | O_CLOEXEC), fds[3];
 
-	if (null == -1 || (null = fcntl(null, F_DUPFD_CLOEXEC, 4)) == -1 || (out = fcntl(out, F_DUPFD_CLOEXEC, 4)) == -1 ||
-	    (err = fcntl(err, F_DUPFD_CLOEXEC, 4)) == -1 || (*exec_fd = fcntl(*exec_fd, F_DUPFD_CLOEXEC, 4)) == -1)
+	if (null == -1 || (*exec_fd != -1 && (*exec_fd = fcntl(*exec_fd, F_DUPFD_CLOEXEC, 4)) == -1))
 		return false;
-	if (dup2(null, 0) == -1 || dup2(out, 1) == -1 || dup2(err, 2) == -1 || dup3(*exec_fd, 3, O_CLOEXEC) == -1)
+	for (int i = 0; i < 3; i++)
+		if ((fds[i] = fcntl(wanted[i] == -1 ? null : wanted[i], F_DUPFD_CLOEXEC, 4)) == -1)
+			return false;
+	for (int i = 0; i < 3; i++)
+		if (dup2(fds[i], i) == -1)
+			return false;
+	if (*exec_fd == -1)
+		return close_range(3, ~0U, 0) == 0 || errno == ENOSYS;
+	if (dup3(*exec_fd, 3, O_CLOEXEC) == -1)
 		return false;
 	*exec_fd = 3;
 	return close_range(4, ~0U, 0) == 0 || errno == ENOSYS;
 }
 
+/* `parent` 0: it outlives us. */
 static bool
-become(char *const argv[], char *const envp[], pid_t parent, int out, int err, int *exec_fd)
+become(char *const argv[], char *const envp[], pid_t parent, const int fds[3], int *exec_fd)
 {
-	if (!arrange_descriptors(out, err, exec_fd) || setsid() == -1 || prctl(PR_SET_PDEATHSIG, SIGTERM) == -1)
+	if (!arrange_descriptors(fds, exec_fd) || setsid() == -1)
+		return false;
+	if (parent != 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) == -1)
 		return false;
 	errno = ESRCH;
-	if (getppid() != parent)	/* it died before we asked */
+	if (parent != 0 && getppid() != parent)		/* it died before we asked */
 		return false;
 	reset_signals();
 	execve(argv[0], argv, envp);
@@ -70,12 +89,12 @@ become(char *const argv[], char *const envp[], pid_t parent, int out, int err, i
 }
 
 static void __attribute__((noreturn))
-child(char *const argv[], char *const envp[], pid_t parent, int out, int err, int exec_fd)
+child(char *const argv[], char *const envp[], pid_t parent, const int fds[3], int exec_fd)
 {
 	int	 error;
 	ssize_t	 n;
 
-	(void)become(argv, envp, parent, out, err, &exec_fd);
+	(void)become(argv, envp, parent, fds, &exec_fd);
 	error = errno;
 	n = write(exec_fd, &error, sizeof(error));
 	(void)n;	/* unread, it is an exit 127 with no reason given */
@@ -102,6 +121,19 @@ read_exec_error(const struct program *p)
 	return read(p->exec_fd, &error, sizeof(error)) == sizeof(error) ? error : 0;
 }
 
+/* The program has ended: its number may soon be another's. */
+static void
+end_guard(struct program *p)
+{
+	if (p->guard != -1) {
+		(void)kill(p->guard, SIGKILL);
+		while (waitpid(p->guard, NULL, 0) == -1 && errno == EINTR)
+			;
+	}
+	p->guard = -1;
+	fd_close(&p->guard_fd);
+}
+
 static int
 collect(struct program *p)
 {
@@ -111,6 +143,7 @@ collect(struct program *p)
 	while (waitpid(p->pid, &status, 0) == -1 && errno == EINTR)
 		;
 	p->pid = -1;
+	end_guard(p);
 	return status;
 }
 
@@ -145,20 +178,35 @@ watch(struct program *p, struct event_base *base)
 }
 
 static pid_t
-start(char *const argv[], char *const envp[], int out, int err, int exec_fd)
+start(char *const argv[], char *const envp[], pid_t parent, const int fds[3], int exec_fd)
 {
 	sigset_t	 all, old;
-	pid_t		 self = getpid(), pid;
+	pid_t		 pid;
 	int		 saved;
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	if ((pid = fork()) == 0)
-		child(argv, envp, self, out, err, exec_fd);
+		child(argv, envp, parent, fds, exec_fd);
 	saved = errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	errno = saved;
 	return pid;
+}
+
+static int
+start_guard(struct program *p)
+{
+	char		 group[24], *argv[] = { sh, dash_c, guard_script, guard_name, group, NULL }, *envp[] = { NULL };
+	int		 alive[2];
+
+	snprintf(group, sizeof(group), "%d", (int)p->pid);
+	if (pipe2(alive, O_CLOEXEC) == -1)
+		return -1;
+	p->guard_fd = alive[1];
+	p->guard = start(argv, envp, 0, (const int[]){ alive[0], -1, -1 }, -1);
+	fd_close(&alive[0]);
+	return p->guard == -1 ? -1 : 0;
 }
 
 struct program *
@@ -167,15 +215,18 @@ program_start(struct event_base *base, char *const argv[], char *const envp[], i
 {
 	int		 out[2] = { -1, -1 }, err[2] = { -1, -1 }, result[2] = { -1, -1 };
 	struct program	*p = xcalloc(1, sizeof(*p));
+	int		 saved;
 
-	*p = (struct program){ .pid = -1, .pidfd = -1, .exec_fd = -1, .ended = ended, .arg = arg };
+	*p = (struct program){ .pid = -1, .guard = -1, .guard_fd = -1, .pidfd = -1, .exec_fd = -1, .ended = ended, .arg = arg };
 	if (pipe2(out, O_CLOEXEC) == -1 || pipe2(err, O_CLOEXEC) == -1 || pipe2(result, O_CLOEXEC) == -1 ||
 	    fd_nonblock(out[0]) == -1 || fd_nonblock(err[0]) == -1 || fd_nonblock(result[0]) == -1)
 		goto failed;
-	if ((p->pid = start(argv, envp, out[1], err[1], result[1])) == -1)
+	if ((p->pid = start(argv, envp, getpid(), (const int[]){ -1, out[1], err[1] }, result[1])) == -1)
 		goto failed;
-	if ((p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0)) == -1) {
+	if (start_guard(p) == -1 || (p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0)) == -1) {
+		saved = errno;
 		(void)collect(p);
+		errno = saved;
 		goto failed;
 	}
 	fd_close(&out[1]);

@@ -1,8 +1,9 @@
 /*
  * program: one child process: started without a shell, its output read through
  * pipes, ended with all that it started in its process group, always collected.
- * It is the leader of a session of its own and gets SIGTERM should this process
- * die (which reaches no children of its own).
+ * It leads a session of its own.  Should this process die, however it does, it
+ * gets SIGTERM at once, and a guard (a shell that reads a pipe from here) ends
+ * its whole group, SIGKILL a second later.
  */
 #ifndef TOCSIN_GENERATOR_PROGRAM_H
 #define TOCSIN_GENERATOR_PROGRAM_H

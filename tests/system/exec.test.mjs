@@ -195,15 +195,17 @@ test('nothing is left running: not after SIGTERM, not after kill -9 of the gener
   assert.equal((await site.stop()).code, 0);
   await until('all of it is gone', () => ofSite(site).length === 0);
 
-  // One that does as it is told.
-  fs.writeFileSync(`${site.dir}/program`, '#!/bin/sh\nwhile :; do echo "{}"; sleep 0.1; done\n');
+  // Nobody is left to end it but its guard.
   await site.start();
-  const pid = await site.running();
+  await site.running();
+  const old = await until('both run', () => ofSite(site).length >= 2 && ofSite(site).map((p) => p.pid));
   await site.kill('generator');
-  await until('the program has ended with it', () => !alive(pid));
-  const next = await site.running();
-  await until('one runs', () => ofSite(site).filter((p) => p.pid !== next && p.ppid === 1).length === 0);
-  assert.equal(ofSite(site).filter((p) => p.ppid === site.process('generator').pid).length, 1);
+  await until('they have ended with it', () => !old.some(alive));
+  await site.running();
+  const guards = children(site.process('generator').pid).filter((p) => p.command.includes('tocsin-guard'));
+  assert.equal(guards.length, 1);
+  assert.equal((await site.stop()).code, 0);
+  await until('all of it is gone again', () => ofSite(site).length === 0 && !alive(guards[0].pid));
   // The heartbeat went on through all of it.
   assert.doesNotMatch(site.log('watchdog'), /hung, aborting|suspect/);
 });
