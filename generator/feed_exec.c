@@ -185,8 +185,8 @@ wait_and_start(struct feed_exec *f, const char *what, const char *how, int numbe
 	struct timeval	 wait = clock_timeval_ms(wait_ms);
 
 	f->state = EXEC_WAITING;
-	log_warnx("feed", "%s name=%s command=\"%s\" %s=%d lines=%llu ran_ms=%lld next_start_in_ms=%u", what, f->common->name,
-	    f->conf->command, how, number, (unsigned long long)f->out.number,
+	log_warnx("feed", "%s name=%s program=%s %s=%d lines=%llu ran_ms=%lld next_start_in_ms=%u", what, f->common->name,
+	    f->argv[0], how, number, (unsigned long long)f->out.number,
 	    (long long)(clock_mono_us() - f->started_us) / 1000, wait_ms);
 	event_add(f->again, &wait);
 }
@@ -218,7 +218,7 @@ end_run(struct feed_exec *f)
 	release_run(f);
 	if (error != 0) {
 		errno = error;
-		log_error("feed", "the program cannot be run name=%s command=\"%s\"", f->common->name, f->conf->command);
+		log_error("feed", "the program cannot be run name=%s program=%s", f->common->name, f->argv[0]);
 		wait_and_start(f, "trying again", "errno", error);
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && f->conf->restart == RESTART_FAILURE) {
 		f->state = EXEC_ENDED;
@@ -337,7 +337,7 @@ begin_run(struct feed_exec *f)
 	f->starts++;
 	if (f->program == NULL) {
 		errno = saved;
-		log_error("feed", "cannot make a process name=%s command=\"%s\"", f->common->name, f->conf->command);
+		log_error("feed", "cannot make a process name=%s program=%s", f->common->name, f->argv[0]);
 		wait_and_start(f, "trying again", "errno", saved);
 		return;
 	}
@@ -350,7 +350,7 @@ begin_run(struct feed_exec *f)
 	if (!f->paused)
 		arm(f->read_out, false);
 	f->state = EXEC_RUNNING;
-	log_info("feed", "the program is started name=%s command=\"%s\" pid=%d", f->common->name, f->conf->command,
+	log_info("feed", "the program is started name=%s program=%s pid=%d", f->common->name, f->argv[0],
 	    (int)program_pid(f->program));
 }
 
