@@ -194,6 +194,12 @@ feed_resume(struct feed *f)
 		f->type->resume(f->state);
 }
 
+bool
+feed_is_degraded(const struct feed *f)
+{
+	return f->state != NULL && f->type->degraded != NULL && f->type->degraded(f->state);
+}
+
 void
 feed_status_json(const struct feed *f, struct jsonw *w)
 {

@@ -90,6 +90,7 @@ struct feed_type {
 	void	(*pause)(void *state);		/* deliver nothing until resume: the writer is behind */
 	void	(*resume)(void *state);
 	void	(*status)(const void *state, struct jsonw *w);	/* members of the feed's STATUS object */
+	bool	(*degraded)(const void *state);	/* it brings nothing and should; NULL: never */
 };
 
 extern const struct feed_type feed_exec, feed_file, feed_sim;
@@ -107,5 +108,6 @@ void		 feed_open(struct feed *f, struct event_base *base, const int64_t *resume_
 		    const struct feed_handler *handler, void *arg);
 void		 feed_pause(struct feed *f);
 void		 feed_resume(struct feed *f);
+bool		 feed_is_degraded(const struct feed *f);
 void		 feed_status_json(const struct feed *f, struct jsonw *w);
 #endif

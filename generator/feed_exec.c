@@ -494,8 +494,16 @@ exec_status(const void *state, struct jsonw *w)
 	jsonw_int(w, "other_symbols", (int64_t)f->other_symbols);
 }
 
+static bool
+exec_degraded(const void *state)
+{
+	const struct feed_exec	*f = state;
+
+	return f->state == EXEC_WAITING || f->state == EXEC_SILENT;
+}
+
 const struct feed_type feed_exec = {
 	.name = "exec", .source = SOURCE_TRADES, .real_time = true, .signals = true, .keys = exec_keys,
 	.conf_size = sizeof(struct feed_exec_conf), .check = exec_check, .open = exec_open, .stop = exec_stop, .close = exec_close,
-	.pause = exec_pause, .resume = exec_resume, .status = exec_status,
+	.pause = exec_pause, .resume = exec_resume, .status = exec_status, .degraded = exec_degraded,
 };

@@ -341,12 +341,21 @@ hup_cb(evutil_socket_t sig, short what, void *arg)
 	log_info("generator", "log reopened");
 }
 
+static bool
+is_degraded(const struct service *s)
+{
+	for (size_t i = 0; i < s->source_count; i++)
+		if (feed_is_degraded(s->sources[i].feed))
+			return true;
+	return !session_is_up(s->session);
+}
+
 static void
 status_cb(struct jsonw *w, void *arg)
 {
 	struct service	*s = arg;
 
-	jsonw_str(w, "state", !session_is_up(s->session) ? "degraded" : s->held_back ? "held back" : s->loaded ? "ready" : "loading");
+	jsonw_str(w, "state", is_degraded(s) ? "degraded" : s->held_back ? "held back" : s->loaded ? "ready" : "loading");
 	jsonw_str(w, "session", session_state(s->session));
 	jsonw_int(w, "work", (int64_t)(s->trades + s->candles));
 	pg_status_json(session_pg(s->session), w, "database");

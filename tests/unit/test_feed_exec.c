@@ -435,9 +435,11 @@ silence_is_told_of_and_may_end_it(void **state)
 	open_feed("echo \"" TRADE "\"; while [ ! -e \"$1\" ]; do sleep 0.05; done; echo \"" TRADE "\"; sleep 100\n", "silent_after = 200ms");
 	run(0, "prints nothing name=rec");
 	assert_status("\"state\":\"silent\"");
+	assert_true(feed_is_degraded(rec.feed));
 	close(open(mark_path, O_CREAT | O_WRONLY, 0600));
 	run(0, "prints again name=rec");
 	assert_status("\"state\":\"running\"");
+	assert_false(feed_is_degraded(rec.feed));
 	close_feed();
 	open_feed("echo \"" TRADE "\"; sleep 100\n", "silent_after = 200ms\non_silent = restart");
 	run(0, "prints nothing, ending it");
@@ -458,6 +460,7 @@ what_cannot_be_run_is_told_with_the_reason(void **state)
 	assert_log("the program cannot be run name=rec");
 	assert_log("No such file or directory");
 	assert_status("\"state\":\"waiting\"");
+	assert_true(feed_is_degraded(rec.feed));
 	close_feed();
 }
 
