@@ -166,21 +166,26 @@ test('a finished signal is stored, a stop ends it, and it is known again after a
 test('signals alone: the other side reverses, the clock ends the last one, void; a bad one is named', async (t) => {
   const site = await ExecSite.create(t);
   const minute = Date.now() - (Date.now() % MINUTE);
-  const expires = new Date(Date.now() + 4000).toISOString();
   const lines = [
     { ...SIGNAL, candle_open_time: minute - 3 * MINUTE },
     { ...SIGNAL, candle_open_time: minute - 2 * MINUTE },
     { ...SIGNAL, stop_loss: 101 },
-    { ...SIGNAL, candle_open_time: minute - MINUTE, expires_at: expires, side: 'short', stop_loss: 101, targets: [99] },
+    { ...SIGNAL, candle_open_time: minute - MINUTE, expires_at: 'SOON', side: 'short', stop_loss: 101, targets: [99] },
   ];
   fs.writeFileSync(`${site.dir}/lines`, lines.map((x) => `${JSON.stringify(x)}\n`).join(''));
-  await site.exec('cat "$1/lines"; echo "no signal any more" >&2; sleep 1000');
+  await site.exec('sed "s/SOON/$(date -u -d "+3 seconds" +%FT%TZ)/" "$1/lines"; echo "no signal any more" >&2; sleep 1000');
   await until('the clock has ended it', async () => await site.value("SELECT count(*) FROM signals WHERE status = 'expired'") === '1');
   assert.deepEqual(await site.sql('SELECT side, status, exit_reason, outcome, exit_price, closed_at = expires_at FROM signals ORDER BY id'),
     [['long', 'cancelled', 'reversed', 'void', '100.5', 'f'], ['short', 'expired', 'expired', 'void', '100.5', 't']]);
   assert.match(site.log('generator'), /bad line skipped name=own line=3 reason="stop_loss is not on the losing side of entry"/);
   assert.match(site.log('generator'), /the program says name=own text="no signal any more"/);
   assert.equal(site.feed().repeated_signals, 1);
+  // That one again, with time to live, from a program that has forgotten, to a generator that has: the database knows.
+  fs.writeFileSync(`${site.dir}/lines`, `${JSON.stringify({ ...lines[3], expires_at: undefined })}\n`);
+  await site.kill('generator');
+  await until('it is known', () => site.feed()?.lines === 1 && site.feed().repeated_signals === 1);
+  assert.equal(site.process('generator').status.engine.signals_active, 0);
+  assert.equal(await site.value('SELECT count(*) FROM signals'), '2');
 });
 
 test('nothing is left running: not after SIGTERM, not after kill -9 of the generator, and no zombie', async (t) => {
