@@ -72,7 +72,7 @@ arrange_descriptors(const int wanted[3], int *exec_fd)
 	return close_range(4, ~0U, 0) == 0 || errno == ENOSYS;
 }
 
-/* `parent` 0: it outlives us. */
+/* `parent` 0: no death of it is to end this one. */
 static bool
 become(char *const argv[], char *const envp[], pid_t parent, const int fds[3], int *exec_fd)
 {
