@@ -92,6 +92,7 @@ void		 feed_free_all(struct feed **feeds);
 void		 feed_print_conf(const struct feed *f, void *out_file);
 const struct feed_conf *feed_common(const struct feed *f);
 enum candle_source feed_source(const struct feed *f);
+bool		 feed_is_real_time(const struct feed *f);
 
 /* Begin to deliver.  See struct feed_type for the parameters. */
 void		 feed_open(struct feed *f, struct event_base *base, const int64_t *resume_us, size_t history,

@@ -26,7 +26,7 @@ struct common {
 	struct conf_list	 symbols, targets_r;
 	int64_t			 atr_period;
 	double			 stop_atr;
-	int64_t			 expiry_candles, cooldown_candles, guard_stops, guard_candles, warmup;
+	int64_t			 expiry_candles, cooldown_candles, guard_stops, guard_candles, warmup, max_age_ms;
 };
 
 union values {			/* so that what follows `common` is aligned for anything */
@@ -96,6 +96,8 @@ static const struct conf_key common_keys[] = {
 	  .min = 1, .max = 100000, .help = "the window of guard_stops" },
 	{ .name = "warmup", .type = CONF_INT, .offset = offsetof(struct common, warmup), .def = "0",
 	  .min = 0, .max = 1000000, .help = "candles to see before the first signal; 0: what its indicators need, at least 500" },
+	{ .name = "max_age", .type = CONF_DURATION, .offset = offsetof(struct common, max_age_ms), .def = "0ms",
+	  .min = 0, .max = 31536000000, .help = "a signal stored later than this after its candle's end (an outage) is expired and void at once; 0ms: one candle" },
 	{ .name = NULL }
 };
 #define COMMON_KEYS	(sizeof(common_keys) / sizeof(common_keys[0]) - 1)
@@ -167,7 +169,7 @@ check_targets(struct strategy *s, struct conf *file, const struct conf_section *
 /*
  * The effective parameters as text: `key = value` lines in the tables' order,
  * numbers in one form however they were written, without the symbols (part of a
- * signal's identity anyway) and the help.
+ * signal's identity anyway), max_age (no part of the rules) and the help.
  */
 static char *
 canonical_params(const struct strategy *s)
@@ -182,7 +184,8 @@ canonical_params(const struct strategy *s)
 	fclose(out);
 	fprintf(lines, "version = %d\n", s->type->version);
 	for (line = strtok_r(printed, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
-		if (*line != ';' && *line != '[' && strncmp(line, "symbols ", 8) != 0 && strncmp(line, "targets_r ", 10) != 0)
+		if (*line != ';' && *line != '[' && strncmp(line, "symbols ", 8) != 0 && strncmp(line, "targets_r ", 10) != 0 &&
+		    strncmp(line, "max_age ", 8) != 0)
 			fprintf(lines, "%s\n", line);
 	fprintf(lines, "targets_r =");
 	for (int i = 0; i < s->target_count; i++)
@@ -335,6 +338,12 @@ size_t
 strategy_memory(const struct strategy *s)
 {
 	return s->memory;
+}
+
+int64_t
+strategy_max_age_us(const struct strategy *s)
+{
+	return s->values->common.max_age_ms > 0 ? s->values->common.max_age_ms * 1000 : timeframe_us(s->timeframe);
 }
 
 /* Judging */

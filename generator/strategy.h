@@ -76,6 +76,9 @@ const char	*strategy_params_hash(const struct strategy *s);	/* 16 hex digits */
 size_t		 strategy_warmup(const struct strategy *s);
 size_t		 strategy_memory(const struct strategy *s);
 
+/* A signal that is stored later than this after its candle's end is void. */
+int64_t		 strategy_max_age_us(const struct strategy *s);
+
 struct strategy_state *strategy_state_new(const struct strategy *s);
 void		 strategy_state_free(struct strategy_state *st);	/* NULL is fine */
 size_t		 strategy_state_bars(const struct strategy_state *st);	/* fed so far */
