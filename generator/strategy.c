@@ -14,6 +14,9 @@ static const struct strategy_type *const types[] = {
 	&strategy_ema_cross,
 	&strategy_rsi_reversion,
 	&strategy_donchian_breakout,
+	&strategy_macd_cross,
+	&strategy_supertrend_flip,
+	&strategy_bollinger_squeeze,
 };
 #define TYPES	(sizeof(types) / sizeof(types[0]))
 
@@ -91,7 +94,7 @@ static const struct conf_key common_keys[] = {
 	{ .name = "cooldown_candles", .type = CONF_INT, .offset = offsetof(struct common, cooldown_candles), .def = "3",
 	  .min = 0, .max = 100000, .help = "no new signal for this many candles after one has closed" },
 	{ .name = "guard_stops", .type = CONF_INT, .offset = offsetof(struct common, guard_stops), .def = "4",
-	  .min = 0, .max = 1000, .help = "this many losses at the stop within guard_candles pause the symbol; 0: never" },
+	  .min = 0, .max = 1000, .help = "this many losses at the stop within guard_candles pause the strategy on this symbol; 0: never" },
 	{ .name = "guard_candles", .type = CONF_INT, .offset = offsetof(struct common, guard_candles), .def = "24",
 	  .min = 1, .max = 100000, .help = "the window of guard_stops" },
 	{ .name = "warmup", .type = CONF_INT, .offset = offsetof(struct common, warmup), .def = "0",

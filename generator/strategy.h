@@ -50,7 +50,8 @@ struct strategy_type {
 	bool	(*step)(void *state, const void *params, const struct bar *b, struct decision *d);
 };
 
-extern const struct strategy_type strategy_ema_cross, strategy_rsi_reversion, strategy_donchian_breakout;
+extern const struct strategy_type strategy_ema_cross, strategy_rsi_reversion, strategy_donchian_breakout, strategy_macd_cross,
+    strategy_supertrend_flip, strategy_bollinger_squeeze;
 
 /* value cut to 0 … 1, for the confidence formulas. */
 double		 strategy_clamp(double value);
