@@ -74,6 +74,12 @@ engine_strategy_count(const struct engine *e)
 	return e->strategy_count;
 }
 
+const char *
+engine_strategy_name(const struct engine *e, size_t i)
+{
+	return strategy_name(e->strategies[i]);
+}
+
 void
 engine_print_conf(const struct engine *e, void *out_file)
 {

@@ -305,6 +305,12 @@ log_opened(const struct feed_file *f)
 	    file_format_names[f->layout.format], f->layout.has_header ? "yes" : "no", f->conf->pace, text);
 }
 
+static void
+file_flat_out(void *conf)
+{
+	((struct feed_file_conf *)conf)->pace = 0;
+}
+
 static void *
 file_open(struct event_base *base, const struct feed_conf *common, const void *conf, const int64_t *resume_us,
     size_t history, const struct feed_handler *handler, void *arg)
@@ -383,5 +389,5 @@ file_status(const void *state, struct jsonw *w)
 
 const struct feed_type feed_file = {
 	.name = "file", .source = SOURCE_TRADES, .keys = file_keys, .conf_size = sizeof(struct feed_file_conf), .check = file_check,
-	.open = file_open, .close = file_close, .pause = file_pause, .resume = file_resume, .status = file_status,
+	.flat_out = file_flat_out, .open = file_open, .close = file_close, .pause = file_pause, .resume = file_resume, .status = file_status,
 };
