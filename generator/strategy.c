@@ -428,6 +428,7 @@ strategy_step(const struct strategy *s, struct strategy_state *st, const struct 
 	jsonw_init_fixed(&w, indicators, sizeof(indicators));
 	jsonw_object(&w, NULL);
 	atr_update(&st->atr, &b);
+	d.atr = st->atr.ready ? st->atr.value : 0;
 	fires = s->type->step(st->own, params(s), &b, &d);
 	st->bars++;
 	if (!fires || st->bars < s->warmup || !st->atr.ready)

@@ -24,6 +24,7 @@
 
 /* What a type of strategy says about a bar. */
 struct decision {
+	double			 atr;		/* given: the strategy's ATR at this bar; 0 until it is ready */
 	enum signal_side	 side;
 	double			 confidence;	/* 0 to 1, by the formula in its file's first comment */
 	char			 reason[SIGNAL_REASON_MAX];	/* a sentence for people */

@@ -5,16 +5,14 @@
  * (short) its signal line, not having done so on the bar before, and lies on the
  * far side of zero: below it for a long, above it for a short.
  *
- * confidence = 0.5 + 0.5 * clamp(|line| / ATR), the ATR that of 14 bars: 0.5 for a
+ * confidence = 0.5 + 0.5 * clamp(|line| / ATR), the ATR that of the stop: 0.5 for a
  * cross at zero, 1 for one a whole ATR or more away from it.  It orders signals
  * by how far the move had gone; it is no probability.
  */
 #include <math.h>
 
-#include "generator/indicator_range.h"
+#include "generator/indicator_average.h"
 #include "generator/strategy.h"
-
-#define ATR_PERIOD	14	/* of the confidence */
 
 struct params {
 	int64_t	 fast, slow, signal;
@@ -22,7 +20,6 @@ struct params {
 
 struct state {
 	struct macd	 macd;
-	struct atr	 atr;
 	bool		 has_previous;
 	double		 previous_gap;		/* line - signal line */
 };
@@ -51,19 +48,16 @@ static size_t
 warmup(const void *params)
 {
 	const struct params	*p = params;
-	size_t			 macd = macd_warmup((size_t)p->fast, (size_t)p->slow, (size_t)p->signal), atr = atr_warmup(ATR_PERIOD);
 
-	return macd > atr ? macd : atr;
+	return macd_warmup((size_t)p->fast, (size_t)p->slow, (size_t)p->signal);
 }
 
 static void
 init(void *state, const void *params)
 {
 	const struct params	*p = params;
-	struct state		*s = state;
 
-	macd_init(&s->macd, (size_t)p->fast, (size_t)p->slow, (size_t)p->signal);
-	atr_init(&s->atr, ATR_PERIOD);
+	macd_init(&((struct state *)state)->macd, (size_t)p->fast, (size_t)p->slow, (size_t)p->signal);
 }
 
 static void
@@ -81,13 +75,12 @@ step(void *state, const void *params, const struct bar *b, struct decision *d)
 	bool			 had_previous = s->has_previous;
 
 	macd_update(&s->macd, b->close);
-	atr_update(&s->atr, b);
 	if (!s->macd.ready)
 		return false;
 	gap = s->macd.histogram;
 	s->previous_gap = gap;
 	s->has_previous = true;
-	if (!had_previous || !s->atr.ready || !(s->atr.value > 0))
+	if (!had_previous || !(d->atr > 0))
 		return false;
 	if (previous_gap <= 0 && gap > 0 && s->macd.value < 0)
 		d->side = SIDE_LONG;
@@ -95,13 +88,12 @@ step(void *state, const void *params, const struct bar *b, struct decision *d)
 		d->side = SIDE_SHORT;
 	else
 		return false;
-	d->confidence = 0.5 + 0.5 * strategy_clamp(fabs(s->macd.value) / s->atr.value);
+	d->confidence = 0.5 + 0.5 * strategy_clamp(fabs(s->macd.value) / d->atr);
 	snprintf(d->reason, sizeof(d->reason), "MACD %d/%d (%.6g) crossed %s its signal line %d (%.6g) %s zero.",
 	    (int)p->fast, (int)p->slow, s->macd.value, d->side == SIDE_LONG ? "above" : "below", (int)p->signal,
 	    s->macd.signal, d->side == SIDE_LONG ? "below" : "above");
 	jsonw_double(d->indicators, "macd", s->macd.value, INDICATOR_DIGITS);
 	jsonw_double(d->indicators, "macd_signal", s->macd.signal, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "atr_14", s->atr.value, INDICATOR_DIGITS);
 	return true;
 }
 

@@ -302,7 +302,7 @@ last_of(const struct record *r, size_t before, const char *strategy)
 }
 
 /* Every demand of the tables, on all that happened; and that enough of each kind did. */
-static void
+static inline void
 check_life(const struct record *r, const struct span *in, size_t opened_min)
 {
 	size_t			 opened = 0, statuses[STATUS_CANCELLED + 1] = { 0 };
