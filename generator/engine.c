@@ -242,6 +242,7 @@ open_signal(struct stream *s, struct pair *p, struct signal *fresh)
 		book_cancel(&p->book, EXIT_REVERSED, fresh->entry, fresh->candle_close_us);
 		e->handler.changed(&p->book.signal, e->arg);
 	}
+	strategy_explain(p->strategy, p->state, fresh);
 	snprintf(fresh->exchange, sizeof(fresh->exchange), "%s", s->exchange);
 	snprintf(fresh->symbol, sizeof(fresh->symbol), "%s", s->symbol);
 	fresh->mode = e->conf.mode;

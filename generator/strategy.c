@@ -54,6 +54,7 @@ struct strategy_state {
 	const struct strategy	*strategy;
 	size_t			 bars;
 	struct atr		 atr;
+	struct bar		 last;
 	max_align_t		 own[];		/* the type's */
 };
 
@@ -410,7 +411,6 @@ describe(const struct strategy *s, const struct decision *d, const struct candle
 	out->expires_us = out->candle_close_us + s->values->common.expiry_candles * tf_us;
 	/* Four digits: as many as survive the column's type unchanged. */
 	out->confidence = round(strategy_clamp(d->confidence) * 1e4) / 1e4;
-	snprintf(out->reason, sizeof(out->reason), "%s", d->reason);
 	out->status = STATUS_ACTIVE;
 	out->stop_loss = out->initial_stop;
 	out->last_price = out->max_favorable = out->max_adverse = out->entry;
@@ -420,16 +420,13 @@ bool
 strategy_step(const struct strategy *s, struct strategy_state *st, const struct candle *c, struct signal *out)
 {
 	struct bar	 b = { decimal_double(c->high), decimal_double(c->low), decimal_double(c->close) };
-	char		 indicators[SIGNAL_INDICATORS_MAX];
-	struct jsonw	 w;
-	struct decision	 d = { .indicators = &w };
+	struct decision	 d;
 	bool		 fires;
 
-	jsonw_init_fixed(&w, indicators, sizeof(indicators));
-	jsonw_object(&w, NULL);
 	atr_update(&st->atr, &b);
 	d.atr = st->atr.ready ? st->atr.value : 0;
 	fires = s->type->step(st->own, params(s), &b, &d);
+	st->last = b;
 	st->bars++;
 	if (!fires || st->bars < s->warmup || !st->atr.ready)
 		return false;
@@ -437,10 +434,21 @@ strategy_step(const struct strategy *s, struct strategy_state *st, const struct 
 	if (!set_levels(s, st->atr.value, out))
 		return false;
 	describe(s, &d, c, out);
+	return true;
+}
+
+void
+strategy_explain(const struct strategy *s, const struct strategy_state *st, struct signal *out)
+{
+	struct jsonw		 w;
+	struct explanation	 e = { .indicators = &w };
+
+	jsonw_init_fixed(&w, out->indicators, sizeof(out->indicators));
+	jsonw_object(&w, NULL);
+	s->type->explain(st->own, params(s), &st->last, out->side, &e);
 	jsonw_double(&w, "atr", st->atr.value, INDICATOR_DIGITS);
 	jsonw_end_object(&w);
 	if (w.failed)
 		fatalx("strategy", "the indicators of one signal exceed %d bytes strategy=%s", SIGNAL_INDICATORS_MAX, s->name);
-	memcpy(out->indicators, indicators, w.len + 1);
-	return true;
+	snprintf(out->reason, sizeof(out->reason), "%s", e.reason);
 }

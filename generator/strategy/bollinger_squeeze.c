@@ -86,7 +86,7 @@ release(void *state)
 static bool
 is_squeeze(const struct state *s)
 {
-	return window_full(&s->widths) && s->band.width > ROUNDING && s->band.width <= window_min(&s->widths);
+	return window_full(&s->widths) && s->band.width > ROUNDING && window_is_lowest(&s->widths, s->band.width);
 }
 
 static bool
@@ -117,17 +117,27 @@ step(void *state, const void *params, const struct bar *b, struct decision *d)
 	d->side = b->close > band->upper ? SIDE_LONG : SIDE_SHORT;
 	edge = d->side == SIDE_LONG ? band->upper : band->lower;
 	d->confidence = 0.5 + 0.5 * strategy_clamp(fabs(b->close - edge) / half);
-	snprintf(d->reason, sizeof(d->reason), "The close (%.8g) is %s the Bollinger band %d/%g (%.8g) %d bar%s after the band was "
-	    "the narrowest of %d bars.", b->close, d->side == SIDE_LONG ? "above" : "below", (int)p->period, p->deviations, edge,
-	    (int)s->since, s->since == 1 ? "" : "s", (int)p->lookback);
-	jsonw_double(d->indicators, "upper", band->upper, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "lower", band->lower, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "width", band->width, INDICATOR_DIGITS);
 	return true;
+}
+
+static void
+explain(const void *state, const void *params, const struct bar *b, enum signal_side side, struct explanation *e)
+{
+	const struct params	*p = params;
+	const struct state	*s = state;
+	const struct bollinger	*band = &s->band;
+
+	snprintf(e->reason, sizeof(e->reason), "The close (%.8g) is %s the Bollinger band %d/%g (%.8g) %d bar%s after the band was "
+	    "the narrowest of %d bars.", b->close, side == SIDE_LONG ? "above" : "below", (int)p->period, p->deviations,
+	    side == SIDE_LONG ? band->upper : band->lower, (int)s->since, s->since == 1 ? "" : "s", (int)p->lookback);
+	jsonw_double(e->indicators, "upper", band->upper, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "lower", band->lower, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "width", band->width, INDICATOR_DIGITS);
 }
 
 const struct strategy_type strategy_bollinger_squeeze = {
 	.name = "bollinger_squeeze", .version = 1, .keys = keys,
 	.params_size = sizeof(struct params), .state_size = sizeof(struct state),
 	.check = check, .warmup = warmup, .init = init, .release = release, .step = step,
+	.explain = explain,
 };

@@ -69,11 +69,11 @@ release(void *state)
 static bool
 step(void *state, const void *params, const struct bar *b, struct decision *d)
 {
-	const struct params	*p = params;
 	struct state		*s = state;
 	double			 gap, previous_gap = s->previous_gap;
 	bool			 had_previous = s->has_previous;
 
+	(void)params;		/* the lines have their periods */
 	macd_update(&s->macd, b->close);
 	if (!s->macd.ready)
 		return false;
@@ -89,16 +89,26 @@ step(void *state, const void *params, const struct bar *b, struct decision *d)
 	else
 		return false;
 	d->confidence = 0.5 + 0.5 * strategy_clamp(fabs(s->macd.value) / d->atr);
-	snprintf(d->reason, sizeof(d->reason), "MACD %d/%d (%.6g) crossed %s its signal line %d (%.6g) %s zero.",
-	    (int)p->fast, (int)p->slow, s->macd.value, d->side == SIDE_LONG ? "above" : "below", (int)p->signal,
-	    s->macd.signal, d->side == SIDE_LONG ? "below" : "above");
-	jsonw_double(d->indicators, "macd", s->macd.value, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "macd_signal", s->macd.signal, INDICATOR_DIGITS);
 	return true;
+}
+
+static void
+explain(const void *state, const void *params, const struct bar *b, enum signal_side side, struct explanation *e)
+{
+	const struct params	*p = params;
+	const struct macd	*m = &((const struct state *)state)->macd;
+
+	(void)b;
+	snprintf(e->reason, sizeof(e->reason), "MACD %d/%d (%.6g) crossed %s its signal line %d (%.6g) %s zero.",
+	    (int)p->fast, (int)p->slow, m->value, side == SIDE_LONG ? "above" : "below", (int)p->signal, m->signal,
+	    side == SIDE_LONG ? "below" : "above");
+	jsonw_double(e->indicators, "macd", m->value, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "macd_signal", m->signal, INDICATOR_DIGITS);
 }
 
 const struct strategy_type strategy_macd_cross = {
 	.name = "macd_cross", .version = 1, .keys = keys,
 	.params_size = sizeof(struct params), .state_size = sizeof(struct state),
 	.check = check, .warmup = warmup, .init = init, .release = release, .step = step,
+	.explain = explain,
 };

@@ -80,30 +80,45 @@ trend_was_known(struct state *s, const struct params *p, const struct bar *b)
 	return t->flips > 1 || (known && forgotten);
 }
 
+/* The band that the close of a flip went through. */
+static double
+line_crossed(const struct supertrend *t)
+{
+	return t->up ? t->upper : t->lower;
+}
+
 static bool
 step(void *state, const void *params, const struct bar *b, struct decision *d)
 {
 	const struct params	*p = params;
 	struct state		*s = state;
 	const struct supertrend	*t = &s->trend;
-	double			 crossed;
 
 	supertrend_update(&s->trend, b);
 	if (!trend_was_known(s, p, b) || !t->flipped || !(t->atr.value > 0))
 		return false;
 	d->side = t->up ? SIDE_LONG : SIDE_SHORT;
-	crossed = t->up ? t->upper : t->lower;
-	d->confidence = 0.5 + 0.5 * strategy_clamp(fabs(b->close - crossed) / t->atr.value);
-	snprintf(d->reason, sizeof(d->reason), "The close (%.8g) went %s Supertrend %d/%g (%.8g): the trend turned %s.",
-	    b->close, t->up ? "above" : "below", (int)p->period, p->multiplier, crossed, t->up ? "up" : "down");
-	jsonw_double(d->indicators, "supertrend", t->value, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "crossed", crossed, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "supertrend_atr", t->atr.value, INDICATOR_DIGITS);
+	d->confidence = 0.5 + 0.5 * strategy_clamp(fabs(b->close - line_crossed(t)) / t->atr.value);
 	return true;
+}
+
+static void
+explain(const void *state, const void *params, const struct bar *b, enum signal_side side, struct explanation *e)
+{
+	const struct params	*p = params;
+	const struct supertrend	*t = &((const struct state *)state)->trend;
+	double			 crossed = line_crossed(t);
+
+	snprintf(e->reason, sizeof(e->reason), "The close (%.8g) went %s Supertrend %d/%g (%.8g): the trend turned %s.",
+	    b->close, side == SIDE_LONG ? "above" : "below", (int)p->period, p->multiplier, crossed, side == SIDE_LONG ? "up" : "down");
+	jsonw_double(e->indicators, "supertrend", t->value, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "crossed", crossed, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "supertrend_atr", t->atr.value, INDICATOR_DIGITS);
 }
 
 const struct strategy_type strategy_supertrend_flip = {
 	.name = "supertrend_flip", .version = 1, .keys = keys,
 	.params_size = sizeof(struct params), .state_size = sizeof(struct state),
 	.check = check, .warmup = warmup, .init = init, .release = release, .step = step,
+	.explain = explain,
 };

@@ -82,7 +82,10 @@ run_bar(struct run *r, double high, double low, double close)
 	};
 
 	r->last = (struct bar){ decimal_double(c.high), decimal_double(c.low), decimal_double(c.close) };
-	return strategy_step(r->strategy, r->state, &c, &r->signal);
+	if (!strategy_step(r->strategy, r->state, &c, &r->signal))
+		return false;
+	strategy_explain(r->strategy, r->state, &r->signal);
+	return true;
 }
 
 static void
