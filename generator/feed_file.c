@@ -41,6 +41,7 @@ struct feed_file {
 	struct event		*turn;
 	struct lines		 lines;
 	struct layout		 layout;
+	char			 separator;
 	struct file_symbol	*symbols;
 	enum file_state		 state;
 	bool			 paused, finished;
@@ -105,7 +106,7 @@ read_line(struct feed_file *f, char *line, size_t len)
 
 	if (len == 0 || (len == 1 && *line == '\r'))
 		return;
-	if ((count = csv_split(line, len, file_separator(f->conf), fields, LAYOUT_FIELDS_MAX, &split_why)) == -1) {
+	if ((count = csv_split(line, len, f->separator, fields, LAYOUT_FIELDS_MAX, &split_why)) == -1) {
 		bad_line(f, split_why);
 		return;
 	}
@@ -320,6 +321,7 @@ file_open(struct event_base *base, const struct feed_conf *common, const void *c
 	(void)history;			/* a recording has none */
 	f->common = common;
 	f->conf = conf;
+	f->separator = file_separator(f->conf);
 	f->handler = *handler;
 	f->arg = arg;
 	f->symbols = xcalloc(common->symbols.count, sizeof(*f->symbols));

@@ -2,8 +2,10 @@
  * engine: how fast the generator's inner half is, without a database, on one
  * core: (a) trades of a CSV file in memory, read by the feed and built into
  * candles of 1m, 5m and 15m, no strategies; (b) candles of one minute that all
- * six strategies judge, with their defaults.  Medians of ROUNDS rounds, with the
- * slowest and the fastest.
+ * six strategies judge, with their defaults.  Medians of several rounds, with
+ * the slowest and the fastest.
+ *
+ *	engine [ROUNDS]
  */
 #include <event2/event.h>
 #include <fcntl.h>
@@ -20,12 +22,14 @@
 #include "generator/feed.h"
 #include "tests/unit/conf_text.h"
 
-#define ROUNDS		9
+#define ROUNDS_MAX	99
 #define TRADES		2000000
 #define CANDLES		300000
 #define START_US	(INT64_C(1700000100) * 1000000)
 
 /* Measuring */
+
+static int	 rounds = 9;
 
 static int
 by_seconds(const void *a, const void *b)
@@ -38,19 +42,19 @@ by_seconds(const void *a, const void *b)
 static void
 measure(const char *what, const char *unit, double items, void (*once)(void))
 {
-	double	 seconds[ROUNDS], median;
+	double	 seconds[ROUNDS_MAX], median;
 	int64_t	 began_us;
 
 	once();		/* pages and caches are there */
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < rounds; i++) {
 		began_us = clock_mono_us();
 		once();
 		seconds[i] = (double)(clock_mono_us() - began_us) / 1e6;
 	}
-	qsort(seconds, ROUNDS, sizeof(*seconds), by_seconds);
-	median = seconds[ROUNDS / 2];
+	qsort(seconds, (size_t)rounds, sizeof(*seconds), by_seconds);
+	median = seconds[rounds / 2];
 	printf("%s: %.3f million %s/s (%.3f to %.3f), %.1f ns each\n", what, items / median / 1e6, unit,
-	    items / seconds[ROUNDS - 1] / 1e6, items / seconds[0] / 1e6, median / items * 1e9);
+	    items / seconds[rounds - 1] / 1e6, items / seconds[0] / 1e6, median / items * 1e9);
 }
 
 /* The engine of a text, and the feeds if they are wanted. */
@@ -261,8 +265,12 @@ judge_candles(void)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	if (argc > 1 && ((rounds = atoi(argv[1])) < 1 || rounds > ROUNDS_MAX)) {
+		fprintf(stderr, "usage: engine [ROUNDS]\n");
+		return 1;
+	}
 	log_set_level(LOG_LEVEL_WARN);
 	write_trades();
 	measure("(a) CSV trades -> candles of 1m, 5m, 15m", "trades", TRADES, build_trades);
