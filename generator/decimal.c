@@ -72,6 +72,40 @@ read_exponent(const char **at, const char *end, int64_t *exponent)
 	return p > first;
 }
 
+/*
+ * What nearly all numbers are: digits with or without a point, few enough to
+ * need no look at which of them count.  False: for the whole grammar.
+ */
+static bool
+parse_plain(const char *text, const char *end, struct decimal *out)
+{
+	const char	*p = text, *point;
+	int64_t		 units = 0;
+	unsigned	 digit;
+	int		 scale = 0;
+
+	if (end - text > DIGITS_MAX)
+		return false;
+	for (; p < end && (digit = (unsigned)(*p - '0')) <= 9; p++)
+		units = units * 10 + digit;
+	if (p == text)
+		return false;
+	if (p < end && *p == '.') {
+		point = ++p;
+		for (; p < end && (digit = (unsigned)(*p - '0')) <= 9; p++)
+			units = units * 10 + digit;
+		scale = (int)(p - point);
+		if (scale == 0)
+			return false;
+	}
+	if (p != end)
+		return false;
+	for (; scale > 0 && units % 10 == 0; scale--)
+		units /= 10;
+	*out = (struct decimal){ units, scale };
+	return true;
+}
+
 bool
 decimal_parse(const char *text, size_t len, struct decimal *out)
 {
@@ -80,6 +114,8 @@ decimal_parse(const char *text, size_t len, struct decimal *out)
 	int64_t		 power = 0;
 	bool		 negative = false;
 
+	if (parse_plain(text, end, out))
+		return true;
 	if (p < end && (*p == '-' || *p == '+'))
 		negative = *p++ == '-';
 	if (!read_digits(&p, end, &r))
@@ -141,6 +177,8 @@ decimal_compare(struct decimal a, struct decimal b)
 {
 	wide	 x = a.units, y = b.units;
 
+	if (a.scale == b.scale)
+		return a.units < b.units ? -1 : a.units > b.units;
 	if (a.scale < b.scale)
 		x *= pow10_units[b.scale - a.scale];
 	else

@@ -74,6 +74,12 @@ engine_strategy_count(const struct engine *e)
 	return e->strategy_count;
 }
 
+const char *
+engine_strategy_name(const struct engine *e, size_t i)
+{
+	return strategy_name(e->strategies[i]);
+}
+
 void
 engine_print_conf(const struct engine *e, void *out_file)
 {
@@ -242,6 +248,7 @@ open_signal(struct stream *s, struct pair *p, struct signal *fresh)
 		book_cancel(&p->book, EXIT_REVERSED, fresh->entry, fresh->candle_close_us);
 		e->handler.changed(&p->book.signal, e->arg);
 	}
+	strategy_explain(p->strategy, p->state, fresh);
 	snprintf(fresh->exchange, sizeof(fresh->exchange), "%s", s->exchange);
 	snprintf(fresh->symbol, sizeof(fresh->symbol), "%s", s->symbol);
 	fresh->mode = e->conf.mode;

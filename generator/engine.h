@@ -54,6 +54,7 @@ struct engine_conf {
 struct engine	*engine_new(struct conf *file, const struct engine_conf *conf, const struct engine_handler *handler, void *arg);
 void		 engine_free(struct engine *e);
 size_t		 engine_strategy_count(const struct engine *e);
+const char	*engine_strategy_name(const struct engine *e, size_t i);
 
 /* The -T print of every strategy's effective values. */
 void		 engine_print_conf(const struct engine *e, void *out_file);

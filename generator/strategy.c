@@ -14,6 +14,9 @@ static const struct strategy_type *const types[] = {
 	&strategy_ema_cross,
 	&strategy_rsi_reversion,
 	&strategy_donchian_breakout,
+	&strategy_macd_cross,
+	&strategy_supertrend_flip,
+	&strategy_bollinger_squeeze,
 };
 #define TYPES	(sizeof(types) / sizeof(types[0]))
 
@@ -51,6 +54,7 @@ struct strategy_state {
 	const struct strategy	*strategy;
 	size_t			 bars;
 	struct atr		 atr;
+	struct bar		 last;
 	max_align_t		 own[];		/* the type's */
 };
 
@@ -91,7 +95,7 @@ static const struct conf_key common_keys[] = {
 	{ .name = "cooldown_candles", .type = CONF_INT, .offset = offsetof(struct common, cooldown_candles), .def = "3",
 	  .min = 0, .max = 100000, .help = "no new signal for this many candles after one has closed" },
 	{ .name = "guard_stops", .type = CONF_INT, .offset = offsetof(struct common, guard_stops), .def = "4",
-	  .min = 0, .max = 1000, .help = "this many losses at the stop within guard_candles pause the symbol; 0: never" },
+	  .min = 0, .max = 1000, .help = "this many losses at the stop within guard_candles pause the strategy on this symbol; 0: never" },
 	{ .name = "guard_candles", .type = CONF_INT, .offset = offsetof(struct common, guard_candles), .def = "24",
 	  .min = 1, .max = 100000, .help = "the window of guard_stops" },
 	{ .name = "warmup", .type = CONF_INT, .offset = offsetof(struct common, warmup), .def = "0",
@@ -416,7 +420,6 @@ describe(const struct strategy *s, const struct decision *d, const struct candle
 	out->expires_us = out->candle_close_us + s->values->common.expiry_candles * tf_us;
 	/* Four digits: as many as survive the column's type unchanged. */
 	out->confidence = round(strategy_clamp(d->confidence) * 1e4) / 1e4;
-	snprintf(out->reason, sizeof(out->reason), "%s", d->reason);
 	out->status = STATUS_ACTIVE;
 	out->stop_loss = out->initial_stop;
 	out->last_price = out->max_favorable = out->max_adverse = out->entry;
@@ -426,15 +429,13 @@ bool
 strategy_step(const struct strategy *s, struct strategy_state *st, const struct candle *c, struct signal *out)
 {
 	struct bar	 b = { decimal_double(c->high), decimal_double(c->low), decimal_double(c->close) };
-	char		 indicators[SIGNAL_INDICATORS_MAX];
-	struct jsonw	 w;
-	struct decision	 d = { .indicators = &w };
+	struct decision	 d;
 	bool		 fires;
 
-	jsonw_init_fixed(&w, indicators, sizeof(indicators));
-	jsonw_object(&w, NULL);
 	atr_update(&st->atr, &b);
+	d.atr = st->atr.ready ? st->atr.value : 0;
 	fires = s->type->step(st->own, params(s), &b, &d);
+	st->last = b;
 	st->bars++;
 	if (!fires || st->bars < s->warmup || !st->atr.ready)
 		return false;
@@ -442,10 +443,21 @@ strategy_step(const struct strategy *s, struct strategy_state *st, const struct 
 	if (!set_levels(s, st->atr.value, out))
 		return false;
 	describe(s, &d, c, out);
+	return true;
+}
+
+void
+strategy_explain(const struct strategy *s, const struct strategy_state *st, struct signal *out)
+{
+	struct jsonw		 w;
+	struct explanation	 e = { .indicators = &w };
+
+	jsonw_init_fixed(&w, out->indicators, sizeof(out->indicators));
+	jsonw_object(&w, NULL);
+	s->type->explain(st->own, params(s), &st->last, out->side, &e);
 	jsonw_double(&w, "atr", st->atr.value, INDICATOR_DIGITS);
 	jsonw_end_object(&w);
 	if (w.failed)
 		fatalx("strategy", "the indicators of one signal exceed %d bytes strategy=%s", SIGNAL_INDICATORS_MAX, s->name);
-	memcpy(out->indicators, indicators, w.len + 1);
-	return true;
+	snprintf(out->reason, sizeof(out->reason), "%s", e.reason);
 }
