@@ -75,11 +75,13 @@ feed_candle_cb(size_t symbol, const struct candle *c, void *arg)
 	stream_candle(((struct backtest *)arg)->streams[symbol], c);
 }
 
+/* A recording has one clock for all its symbols, and neither corrections nor gaps. */
 static void
-clock_cb(int64_t now_us, void *arg)
+clock_cb(size_t symbol, int64_t now_us, void *arg)
 {
 	struct backtest	*b = arg;
 
+	(void)symbol;
 	for (size_t i = 0; i < b->feed->symbols.count; i++)
 		stream_clock(b->streams[i], now_us);
 }
@@ -91,10 +93,11 @@ turn_cb(void *arg)
 }
 
 static void
-live_from_cb(int64_t market_us, void *arg)
+live_from_cb(size_t symbol, int64_t market_us, void *arg)
 {
 	struct backtest	*b = arg;
 
+	(void)symbol;
 	for (size_t i = 0; i < b->feed->symbols.count; i++)
 		stream_live_from(b->streams[i], market_us);
 }
