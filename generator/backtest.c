@@ -128,7 +128,7 @@ progress_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (clock_mono_us() - b->started_us < PROGRESS_AFTER_US)
 		return;
-	if (report_candles(b->report) > 0)
+	if (report_market_us(b->report) != INT64_MIN)
 		clock_iso_ms(report_market_us(b->report), at);
 	b->progress_shown = true;
 	/* Back at the line's start, where a longer line of the table may overwrite it. */
@@ -200,6 +200,7 @@ run_feed(struct backtest *b, struct feed *f)
 	int64_t	*resume_us;
 
 	b->feed = feed_common(f);
+	report_feed(b->report, b->feed->name);
 	resume_us = xcalloc(b->feed->symbols.count, sizeof(*resume_us));
 	for (size_t i = 0; i < b->feed->symbols.count; i++)
 		resume_us[i] = INT64_MIN;

@@ -24,6 +24,13 @@ struct summary {
 	uint64_t	 losses_in_a_row, most_losses_in_a_row;
 };
 
+/* What was covered of one recording; none: from_us is beyond to_us. */
+struct feed_line {
+	char		*name;
+	int64_t		 from_us, to_us;
+	uint64_t	 candles, filled;
+};
+
 struct strategy_line {
 	char		*name;
 	struct summary	 summary;
@@ -39,8 +46,10 @@ struct report {
 	size_t			 closing_count, closing_capacity;
 	struct strategy_line	*strategies;
 	size_t			 strategy_count;
-	uint64_t		 signals, candles, filled;
-	int64_t			 from_us, to_us;
+	struct feed_line	*feeds;
+	size_t			 feed_count;
+	struct feed_line	 all;		/* without a name */
+	uint64_t		 signals;
 };
 
 struct report *
@@ -50,8 +59,7 @@ report_new(FILE *out, bool json)
 
 	r->out = out;
 	r->json = json;
-	r->from_us = INT64_MAX;
-	r->to_us = INT64_MIN;
+	r->all = (struct feed_line){ .from_us = INT64_MAX, .to_us = INT64_MIN };
 	return r;
 }
 
@@ -61,6 +69,9 @@ report_free(struct report *r)
 	for (size_t i = 0; i < r->strategy_count; i++)
 		free(r->strategies[i].name);
 	free(r->strategies);
+	for (size_t i = 0; i < r->feed_count; i++)
+		free(r->feeds[i].name);
+	free(r->feeds);
 	free(r->closings);
 	free(r->waiting);
 	free(r);
@@ -84,20 +95,34 @@ report_strategy(struct report *r, const char *name)
 }
 
 void
+report_feed(struct report *r, const char *name)
+{
+	r->feeds = xrealloc(r->feeds, (r->feed_count + 1) * sizeof(*r->feeds));
+	r->feeds[r->feed_count++] = (struct feed_line){ .name = xstrdup(name), .from_us = INT64_MAX, .to_us = INT64_MIN };
+}
+
+static void
+cover(struct feed_line *f, int64_t open_us, int64_t end_us, bool filled)
+{
+	f->candles++;
+	f->filled += filled;
+	if (open_us < f->from_us)
+		f->from_us = open_us;
+	if (end_us > f->to_us)
+		f->to_us = end_us;
+}
+
+void
 report_candle(struct report *r, int64_t open_us, int64_t end_us, bool filled)
 {
-	r->candles++;
-	r->filled += filled;
-	if (open_us < r->from_us)
-		r->from_us = open_us;
-	if (end_us > r->to_us)
-		r->to_us = end_us;
+	cover(&r->feeds[r->feed_count - 1], open_us, end_us, filled);
+	cover(&r->all, open_us, end_us, filled);
 }
 
 uint64_t
 report_candles(const struct report *r)
 {
-	return r->candles;
+	return r->all.candles;
 }
 
 uint64_t
@@ -109,7 +134,7 @@ report_signals(const struct report *r)
 int64_t
 report_market_us(const struct report *r)
 {
-	return r->to_us;
+	return r->feeds[r->feed_count - 1].to_us;
 }
 
 /* Signals */
@@ -362,6 +387,15 @@ put_ratio(struct jsonw *w, const char *key, double value, uint64_t count)
 }
 
 static void
+put_coverage(struct jsonw *w, const struct feed_line *f)
+{
+	jsonw_int(w, "candles", (int64_t)f->candles);
+	jsonw_int(w, "filled_candles", (int64_t)f->filled);
+	put_time(w, "market_from", f->from_us);
+	put_time(w, "market_to", f->to_us);
+}
+
+static void
 write_summary(struct report *r, const char *name, const struct summary *s)
 {
 	uint64_t	 decided = s->wins + s->losses;
@@ -384,26 +418,44 @@ write_summary(struct report *r, const char *name, const struct summary *s)
 	jsonw_double(&w, "sum_r", s->sum_r, 17);
 	jsonw_double(&w, "void_sum_r", s->void_r, 17);
 	jsonw_int(&w, "max_consecutive_losses", (int64_t)s->most_losses_in_a_row);
-	if (name == NULL) {
-		jsonw_int(&w, "candles", (int64_t)r->candles);
-		jsonw_int(&w, "filled_candles", (int64_t)r->filled);
-		put_time(&w, "market_from", r->from_us);
-		put_time(&w, "market_to", r->to_us);
-	}
+	if (name == NULL)
+		put_coverage(&w, &r->all);
 	write_line(r, &w);
+}
+
+static void
+print_feed(struct report *r, const struct feed_line *f)
+{
+	char	 from[CLOCK_TEXT_MAX], to[CLOCK_TEXT_MAX];
+	int64_t	 minutes = f->candles > 0 ? (f->to_us - f->from_us) / MINUTE_US : 0;
+
+	fprintf(r->out, "feed %s: market time %s to %s UTC (%" PRId64 " d %" PRId64 " h %" PRId64 " min), %" PRIu64 " candles, %" PRIu64
+	    " of them filled in\n", f->name, minute_text(f->from_us, from), minute_text(f->to_us, to), minutes / 1440, minutes / 60 % 24,
+	    minutes % 60, f->candles, f->filled);
 }
 
 static void
 print_summary_head(struct report *r)
 {
-	char	 from[CLOCK_TEXT_MAX], to[CLOCK_TEXT_MAX];
-	int64_t	 minutes = r->candles > 0 ? (r->to_us - r->from_us) / MINUTE_US : 0;
-
-	fprintf(r->out, "%smarket time %s to %s UTC (%" PRId64 " d %" PRId64 " h %" PRId64 " min), %" PRIu64 " candles, %" PRIu64
-	    " of them filled in\n", r->signals > 0 ? "\n" : "", minute_text(r->from_us, from), minute_text(r->to_us, to),
-	    minutes / 1440, minutes / 60 % 24, minutes % 60, r->candles, r->filled);
+	if (r->signals > 0)
+		fputc('\n', r->out);
+	for (size_t i = 0; i < r->feed_count; i++)
+		print_feed(r, &r->feeds[i]);
 	fprintf(r->out, "%-20s %8s %8s %6s %6s %9s %6s %6s  %9s %8s %9s %9s  %s\n", "strategy", "signals", "closed", "wins", "losses",
 	    "breakeven", "void", "open", "win ratio", "mean R", "sum R", "void R", "losses in a row");
+}
+
+static void
+write_feed(struct report *r, const struct feed_line *f)
+{
+	struct jsonw	 w;
+
+	jsonw_init(&w);
+	jsonw_object(&w, NULL);
+	jsonw_str(&w, "kind", "feed");
+	jsonw_str(&w, "feed", f->name);
+	put_coverage(&w, f);
+	write_line(r, &w);
 }
 
 static void
@@ -431,6 +483,8 @@ report_end(struct report *r)
 	}
 	if (!r->json)
 		print_summary_head(r);
+	for (size_t i = 0; i < r->feed_count && r->json; i++)
+		write_feed(r, &r->feeds[i]);
 	for (size_t i = 0; i < r->strategy_count; i++)
 		tell_summary(r, r->strategies[i].name, &r->strategies[i].summary);
 	tell_summary(r, NULL, &total);

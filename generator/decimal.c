@@ -190,14 +190,17 @@ decimal_compare(struct decimal a, struct decimal b)
 static struct decimal
 normal(wide units, int scale)
 {
-	const wide	 most = pow10_units[DIGITS_MAX] - 1;	/* what decimal_parse() takes back */
+	const wide	 most = pow10_units[DIGITS_MAX] - 1;	/* with any scale; decimal_parse() takes it back */
+	const wide	 limit = INT64_MAX / 10 * 10;		/* and this without, its last digit being no significant one */
 
 	while (scale > 0 && (units > most || units < -most)) {
 		units /= 10;
 		scale--;
 	}
-	if (units > most || units < -most)
-		return (struct decimal){ (int64_t)(units > 0 ? most : -most), 0 };
+	if (units > most || units < -most) {
+		units = units > limit ? limit : units < -limit ? -limit : units;
+		return (struct decimal){ (int64_t)(units - units % 10), 0 };
+	}
 	for (int64_t u = (int64_t)units; scale > 0 && u % 10 == 0; scale--)
 		units = u /= 10;
 	return (struct decimal){ (int64_t)units, scale };

@@ -97,7 +97,7 @@ static uint64_t		 closed[3];
 static struct stream	*stream;
 static struct event_base *base;
 
-/* Some 27 bytes a line, as exchanges write them: "1700000100123,1234,61234.5,0.0123". */
+/* 37 bytes a line, as in "1700000100123,1234567,61234.56,0.0123". */
 static void
 write_trades(void)
 {

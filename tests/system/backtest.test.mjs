@@ -56,8 +56,8 @@ test('the signals are, row for row, those that the generator writes to a databas
 
   // The summary is that of these rows.
   const summary = lines(run).filter((line) => line.kind !== 'signal');
-  assert.deepEqual(summary.map((line) => line.kind), [...Array(12).fill('strategy'), 'total']);
-  for (const line of summary) {
+  assert.deepEqual(summary.map((line) => line.kind), ['feed', 'feed', ...Array(12).fill('strategy'), 'total']);
+  for (const line of summary.slice(2)) {
     const own = stored.filter((s) => line.kind === 'total' || s.strategy === line.strategy);
     const count = (outcome) => own.filter((s) => s.outcome === outcome).length;
     const counted = own.filter((s) => ['win', 'loss', 'breakeven'].includes(s.outcome));
@@ -89,7 +89,7 @@ test('people get a table with units, and the same twice; a pace is not waited fo
   assert.match(head, /^opened \(UTC\) .*entry .*confidence .*outcome .* R  targets$/);
   const at = head.indexOf('side');
   for (const row of rows.slice(0, rows.indexOf(''))) assert.match(row.slice(at), /^(long |short) /);
-  assert.match(first.stdout, /\nmarket time 2025-01-01 00:00 to 2025-01-03 18:40 UTC \(2 d 18 h 40 min\), 4000 candles, \d+ of them filled in\n/);
+  assert.match(first.stdout, /\nfeed file: market time 2025-01-01 00:00 to 2025-01-03 18:40 UTC \(2 d 18 h 40 min\), 4000 candles, \d+ of them filled in\n/);
   assert.match(first.stdout, /\nstrategy +signals .*\nema_cross .*\nrsi_reversion .*\ndonchian_breakout .*\ntotal .* %.*\n$/);
 });
 

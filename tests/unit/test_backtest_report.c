@@ -51,6 +51,11 @@ report_of(bool json)
 	report_strategy(r, "one");
 	report_strategy(r, "two");
 	report_strategy(r, "never");
+	report_feed(r, "nothing");
+	report_feed(r, "first");
+	for (int i = 0; i < 30; i++)
+		report_candle(r, START_US + (i - 30) * MINUTE_US, START_US + (i - 29) * MINUTE_US, false);
+	report_feed(r, "second");
 	for (int i = 0; i < 40; i++)
 		report_candle(r, START_US + i * MINUTE_US, START_US + (i + 1) * MINUTE_US, i == 3);
 	report_opened(r, &a);
@@ -68,7 +73,7 @@ report_of(bool json)
 	close_it(r, &e, 13, OUTCOME_VOID, 0.25);
 	report_opened(r, &f);
 	report_end(r);
-	assert_int_equal(report_candles(r), 40);
+	assert_int_equal(report_candles(r), 70);
 	assert_int_equal(report_signals(r), 6);
 	assert_true(report_market_us(r) == START_US + 40 * MINUTE_US);
 	report_free(r);
@@ -95,7 +100,9 @@ the_table_has_every_signal_and_the_figures(void **state)
 	assert_has(text, "void      reversed        +0.25");
 	/* The last one. */
 	assert_has(text, "      0.7500  -                           -  open      -                   -  115, 130\n");
-	assert_has(text, "market time 2023-11-14 22:13 to 2023-11-14 22:53 UTC (0 d 0 h 40 min), 40 candles, 1 of them filled in\n");
+	assert_has(text, "\nfeed nothing: market time - to - UTC (0 d 0 h 0 min), 0 candles, 0 of them filled in\n");
+	assert_has(text, "feed first: market time 2023-11-14 21:43 to 2023-11-14 22:13 UTC (0 d 0 h 30 min), 30 candles, 0 of");
+	assert_has(text, "feed second: market time 2023-11-14 22:13 to 2023-11-14 22:53 UTC (0 d 0 h 40 min), 40 candles, 1 of them filled in\n");
 	/*                strategy              signals   closed   wins losses breakeven   void   open  win ratio   mean R     sum R    void R */
 	assert_has(text, "one                         4        4      0      3         0      1      0      0.0 %   -1.167     -3.50     +0.25               3\n");
 	assert_has(text, "two                         2        1      1      0         0      0      1    100.0 %   +3.000     +3.00         -               0\n");
@@ -103,7 +110,7 @@ the_table_has_every_signal_and_the_figures(void **state)
 	assert_has(text, "total                       6        5      1      3         0      1      1     25.0 %   -0.125     -0.50     +0.25               3\n");
 	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
 		lines++;
-	assert_int_equal(lines, 1 + 6 + 2 + 4);
+	assert_int_equal(lines, 1 + 6 + 3 + 1 + 4);
 	free(text);
 }
 
@@ -119,14 +126,15 @@ json_is_one_object_a_line(void **state)
 	assert_has(text, "\"exit_price\":95.5,\"exit_reason\":\"stop_loss\",\"outcome\":\"loss\",");
 	assert_has(text, "{\"kind\":\"strategy\",\"strategy\":\"never\",\"signals\":0,\"closed\":0,\"wins\":0,\"losses\":0,\"breakeven\":0,"
 	    "\"void\":0,\"open\":0,\"win_ratio\":null,\"mean_r\":null,\"sum_r\":0,\"void_sum_r\":0,\"max_consecutive_losses\":0}\n");
+	assert_has(text, "{\"kind\":\"feed\",\"feed\":\"nothing\",\"candles\":0,\"filled_candles\":0,\"market_from\":null,\"market_to\":null}\n");
 	assert_has(text, "{\"kind\":\"total\",\"signals\":6,\"closed\":5,\"wins\":1,\"losses\":3,\"breakeven\":0,\"void\":1,\"open\":1,"
-	    "\"win_ratio\":0.25,\"mean_r\":-0.125,\"sum_r\":-0.5,\"void_sum_r\":0.25,\"max_consecutive_losses\":3,\"candles\":40,"
-	    "\"filled_candles\":1,\"market_from\":\"2023-11-14T22:13:00.000Z\",\"market_to\":\"2023-11-14T22:53:00.000Z\"}\n");
+	    "\"win_ratio\":0.25,\"mean_r\":-0.125,\"sum_r\":-0.5,\"void_sum_r\":0.25,\"max_consecutive_losses\":3,\"candles\":70,"
+	    "\"filled_candles\":1,\"market_from\":\"2023-11-14T21:43:00.000Z\",\"market_to\":\"2023-11-14T22:53:00.000Z\"}\n");
 	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
 		assert_true(json_valid(line, strlen(line)));
 		lines++;
 	}
-	assert_int_equal(lines, 6 + 4);
+	assert_int_equal(lines, 6 + 3 + 4);
 	free(text);
 }
 
@@ -142,7 +150,7 @@ without_anything_the_summary_says_so(void **state)
 	report_end(r);
 	report_free(r);
 	fclose(out);
-	assert_has(text, "market time - to - UTC (0 d 0 h 0 min), 0 candles");
+	assert_int_equal(strncmp(text, "strategy ", 9), 0);
 	assert_has(text, "total                       0        0");
 	free(text);
 }

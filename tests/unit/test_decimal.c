@@ -153,7 +153,10 @@ a_sum_is_exact_while_it_fits(void **state)
 	assert_text(decimal_add(dec("1e17"), dec("1e-17")), "100000000000000000");
 	assert_text(decimal_add(dec("-1.5"), dec("0.25")), "-1.25");
 	assert_text(decimal_add(dec("900000000000000000"), dec("1.123456789")), "900000000000000001");
-	assert_text(decimal_add(dec("9e18"), dec("9e18")), "999999999999999999");
+	assert_text(decimal_add(dec("9e18"), dec("9e18")), "9223372036854775800");
+	assert_text(decimal_add(dec("-9e18"), dec("-9e18")), "-9223372036854775800");
+	assert_text(decimal_add(dec("1230000000000000000"), dec("0")), "1230000000000000000");
+	assert_text(decimal_add(dec("1230000000000000000"), dec("-7")), "1229999999999999990");
 	/* Wei-style quantities: a sum that is stored must be readable again. */
 	for (int i = 0; i < 30; i++) {
 		struct decimal	 back;

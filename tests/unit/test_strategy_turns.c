@@ -48,7 +48,8 @@ macd_cross_fires_on_the_far_side_of_zero(void **state)
 	run_end(&r);
 }
 
-static const char	 turtle[] = "[strategy t]\ntype = supertrend_flip\ntimeframe = 1h\nperiod = 2\nmultiplier = 1\natr_period = 2\nwarmup = 5\n";
+static const char	 turtle[] =
+    "[strategy t]\ntype = supertrend_flip\ntimeframe = 1h\nperiod = 2\nmultiplier = 1\natr_period = 2\nwarmup = 5\n";
 
 static void
 supertrend_flip_fires_but_not_on_the_first_flip(void **state)
@@ -85,7 +86,8 @@ supertrend_flip_is_silent_while_cold(void **state)
 	int		 flips = 0, fired = 0;
 
 	(void)state;
-	run_begin(&r, "[strategy t]\ntype = supertrend_flip\ntimeframe = 1h\nperiod = 2\nmultiplier = 1\natr_period = 2\nwarmup = 60\n", 2);
+	run_begin(&r, "[strategy t]\ntype = supertrend_flip\ntimeframe = 1h\nperiod = 2\nmultiplier = 1\natr_period = 2\n"
+	    "warmup = 60\n", 2);
 	for (int i = 1; i <= 120; i++) {
 		bool	 high = i / 4 % 2 == 0, now = run_bar(&r, high ? 121 : 101, high ? 119 : 99, high ? 120 : 100);
 
