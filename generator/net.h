@@ -47,13 +47,17 @@ char	*net_authority(const struct net_url *url, char out[NET_AUTHORITY_MAX]);
  * `base` is borrowed; `ca_file` (PEM; NULL: the system's store) is read at once.
  * NULL when it cannot be, with a line of why.  resolv.conf and hosts are read
  * anew whenever they have changed, so a machine that gets its name server
- * later needs no restart.  Free it after its users.
+ * later needs no restart.  Free it after its users; the memory of lookups that
+ * have no answer then is given back in the loop's next turn.
  */
 struct net	*net_new(struct event_base *base, const char *ca_file, char *why, size_t why_size);
 void		 net_free(struct net *net);	/* NULL is fine */
 struct event_base *net_base(const struct net *net);
 
-/* For net.c's users websocket and rest. */
+/* Other files than /etc/resolv.conf and /etc/hosts; borrowed, NULL: leave that one.  For tests. */
+void	 net_set_files(struct net *net, const char *resolv_conf, const char *hosts);
+
+/* For websocket and rest. */
 
 struct net_addresses {
 	size_t	 count;
@@ -78,6 +82,10 @@ void		 net_lookup_cancel(struct net_lookup *l);	/* NULL is fine */
  * end of the stream without TLS's own goodbye is an error, not an end.
  */
 struct bufferevent *net_tls_new(struct net *net, const struct net_url *url);
+void		 net_tls_free(struct bufferevent *bev);		/* with TLS's goodbye; NULL is fine */
+
+/* Begin to connect it to an address; its event callback tells the outcome, from the loop. */
+void		 net_tls_connect(struct bufferevent *bev, const char *address, uint16_t port);
 
 /*
  * What ended it, in words, from the event `what` of its event callback, to be
