@@ -768,6 +768,43 @@ a_listener_that_never_answers_is_a_timeout(void **state)
 }
 
 static void
+a_deaf_address_leaves_time_for_the_next(void **state)
+{
+	struct fixture	*f = *state;
+	int		 fd = listen_and_ignore("127.0.0.2", f->port);
+
+	f->params.connect_timeout_ms = 2000;
+	begin_at(f, "good.test", f->port);
+	await(f, &f->open);
+	close(fd);
+}
+
+static void
+a_mute_name_server_is_a_timeout(void **state)
+{
+	struct fixture	*f = *state;
+	char		 path[64];
+	int		 fd = name_mute_server(path);
+
+	net_set_files(f->net, path, NULL);
+	f->params.connect_timeout_ms = 150;
+	begin_at(f, "nobody.test", 443);
+	await_end(f, "dns: timeout after 0.15 s");
+	websocket_free(f->ws);
+	f->closes = 0;
+	f->closed = false;
+	/* Freed while it is asked, and asked of servers that are replaced meanwhile. */
+	begin_at(f, "nobody.test", 443);
+	websocket_free(f->ws);
+	f->params.connect_timeout_ms = 10000;
+	begin_at(f, "nobody.test", 443);
+	unlink(path);
+	websocket_free(websocket_new(f->net, &f->params, &handler, f));
+	await_end(f, "dns: the name servers failed or do not answer");
+	close(fd);
+}
+
+static void
 an_unknown_name_is_told(void **state)
 {
 	struct fixture	*f = *state;
@@ -1222,6 +1259,8 @@ main(void)
 		with_peer(a_server_without_tls_is_told),
 		with_peer(a_closed_port_is_told),
 		with_peer(a_listener_that_never_answers_is_a_timeout),
+		with_peer(a_deaf_address_leaves_time_for_the_next),
+		with_peer(a_mute_name_server_is_a_timeout),
 		with_peer(an_unknown_name_is_told),
 		with_peer(closed_before_it_is_open),
 		with_peer(closed_while_the_upgrade_is_under_way),
