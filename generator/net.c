@@ -7,6 +7,8 @@
 #include <event2/event.h>
 #include <event2/util.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "common/log.h"
@@ -383,6 +386,15 @@ net_tls_connect(struct bufferevent *bev, const char *address, uint16_t port)
 {
 	/* It is an address, so there is nothing to be asked for; every failure comes to the event callback. */
 	(void)bufferevent_socket_connect_hostname(bev, NULL, AF_UNSPEC, address, port);
+}
+
+void
+net_tls_connected(struct bufferevent *bev)
+{
+	int	 on = 1;
+
+	/* Without it all is well but later. */
+	(void)setsockopt(bufferevent_getfd(bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 static void

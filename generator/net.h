@@ -88,6 +88,9 @@ void		 net_tls_free(struct bufferevent *bev);		/* with TLS's goodbye; NULL is fi
 /* Begin to connect it to an address; its event callback tells the outcome, from the loop. */
 void		 net_tls_connect(struct bufferevent *bev, const char *address, uint16_t port);
 
+/* To be said once it is connected: what is written goes out at once, however little it is (no Nagle). */
+void		 net_tls_connected(struct bufferevent *bev);
+
 /*
  * What ended it, in words, from the event `what` of its event callback, to be
  * called there first: "connect: Connection refused", "TLS: certificate has

@@ -110,7 +110,8 @@ connecting_cb(struct bufferevent *bev, short what, void *arg)
 			try_next_address(r);
 			return;
 		}
-	}
+	} else
+		net_tls_connected(bev);
 	errno = err;
 	r->connection_cb(bev, what, r->connection_arg);
 }

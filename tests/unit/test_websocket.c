@@ -39,7 +39,7 @@ struct fixture {
 	bool			 hangs_up;	/* after the reply */
 	bool			 is_deaf;	/* reads nothing more after the reply */
 	bool			 upgraded;
-	char			 request[2048];
+	char			 request[2048], server_name[64];	/* SNI */
 	struct frame		 frames[FRAMES_MAX];
 	size_t			 frame_count;
 	bool			 got_frame, peer_gone;
@@ -118,8 +118,9 @@ answer_upgrade(struct fixture *f)
 		return;
 	evbuffer_drain(input, len);
 	f->upgraded = true;
+	/* In one write, so that it is one record of TLS and comes at once. */
 	if (f->reply != NULL)
-		peer_send(f, f->reply, strlen(f->reply));
+		evbuffer_prepend(f->along, f->reply, strlen(f->reply));
 	else {
 		at = strstr(f->request, "Sec-WebSocket-Key: ");
 		assert_non_null(at);
@@ -128,9 +129,11 @@ answer_upgrade(struct fixture *f)
 		snprintf(text, sizeof(text), "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\n"
 		    "connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
 		    f->reply_twice ? "Sec-WebSocket-Accept: " : "", f->reply_twice ? accept : "", f->reply_twice ? "\r\n" : "");
-		peer_send(f, text, strlen(text));
+		evbuffer_prepend(f->along, text, strlen(text));
 	}
-	bufferevent_write_buffer(f->peer, f->along);
+	if ((len = evbuffer_get_length(f->along)) > 0)
+		peer_send(f, evbuffer_pullup(f->along, -1), len);
+	evbuffer_drain(f->along, len);
 	if (f->is_deaf)
 		bufferevent_disable(f->peer, EV_READ);
 }
@@ -217,6 +220,17 @@ accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *
 	    BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	bufferevent_setcb(f->peer, peer_read_cb, peer_write_cb, peer_event_cb, f);
 	bufferevent_enable(f->peer, EV_READ | EV_WRITE);
+}
+
+static int
+server_name_cb(SSL *ssl, int *alert, void *arg)
+{
+	struct fixture	*f = arg;
+	const char	*name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	(void)alert;
+	snprintf(f->server_name, sizeof(f->server_name), "%s", name == NULL ? "" : name);
+	return SSL_TLSEXT_ERR_OK;
 }
 
 /* The client's callbacks */
@@ -388,6 +402,8 @@ setup(void **state)
 	close(fd);
 	net_set_files(f->net, "/nonexistent/resolv.conf", f->hosts);
 	f->ctx = server_context(&f->ca, GOOD_NAMES, 3600);
+	SSL_CTX_set_tlsext_servername_callback(f->ctx, server_name_cb);
+	SSL_CTX_set_tlsext_servername_arg(f->ctx, f);
 	f->listener = listen_on_loopback(f->base, accept_cb, f, &f->port);
 	f->along = evbuffer_new();
 	f->params.close_timeout_ms = 5000;
@@ -427,6 +443,7 @@ messages_go_both_ways_and_goodbye_is_said(void **state)
 	begin(f);
 	assert_int_equal(websocket_send(f->ws, "x", 1), -1);
 	await(f, &f->open);
+	assert_string_equal(f->server_name, "");	/* none for an address */
 	assert_non_null(strstr(f->request, "GET /ws?streams=a/b HTTP/1.1\r\n"));
 	assert_non_null(strstr(f->request, "\r\nUser-Agent: agent/7\r\n"));
 	assert_null(strstr(f->request, "Extensions"));
@@ -460,6 +477,7 @@ addresses_of_a_name_are_tried_in_turn(void **state)
 	begin_at(f, "good.test", f->port);
 	await(f, &f->open);
 	assert_non_null(strstr(f->request, "\r\nHost: good.test:"));
+	assert_string_equal(f->server_name, "good.test");
 }
 
 static void
@@ -909,6 +927,18 @@ a_length_that_is_not_the_shortest_ends_it(void **state)
 }
 
 static void
+a_bad_frame_is_answered_however_much_follows(void **state)
+{
+	struct fixture	*f = *state;
+	size_t		 len = 3000000;
+	char		*bytes = calloc(1, len);
+
+	bytes[0] = (char)0x83;
+	broken(f, bytes, len, 1002, "protocol: ");
+	free(bytes);
+}
+
+static void
 a_message_too_big_ends_it_before_it_has_come(void **state)
 {
 	struct fixture	*f = *state;
@@ -1273,6 +1303,7 @@ main(void)
 		with_peer(a_ping_in_pieces_ends_it),
 		with_peer(a_long_ping_ends_it),
 		with_peer(a_length_that_is_not_the_shortest_ends_it),
+		with_peer(a_bad_frame_is_answered_however_much_follows),
 		with_peer(a_message_too_big_ends_it_before_it_has_come),
 		with_peer(fragments_too_big_together_end_it),
 		with_peer(a_full_message_is_not_too_big),
