@@ -643,7 +643,8 @@ refused(struct fixture *f, const char *reply, const char *why)
 static void
 status_403_is_told_with_its_body(void **state)
 {
-	refused(*state, "HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nnot from heremore", "refused with HTTP status 403: not from her");
+	refused(*state, "HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nnot from heremore",
+	    "refused with HTTP status 403: not from her");
 	assert_int_equal(((struct fixture *)*state)->status, 403);
 }
 
@@ -1248,7 +1249,8 @@ an_answer_is_judged_the_same_in_pieces(void **state)
 
 	(void)state;
 	for (size_t i = 0; i <= len; i++)
-		assert_int_equal(upgrade_parse(good, i, false, "dGhlIHNhbXBsZSBub25jZQ==", 0, &a), i < len - 3 ? UPGRADE_MORE : UPGRADE_OPEN);
+		assert_int_equal(upgrade_parse(good, i, false, "dGhlIHNhbXBsZSBub25jZQ==", 0, &a),
+		    i < len - 3 ? UPGRADE_MORE : UPGRADE_OPEN);
 	assert_int_equal(a.head_len, len - 3);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (upgrade_parse(bad[i], strlen(bad[i]), false, "dGhlIHNhbXBsZSBub25jZQ==", 0, &a) != UPGRADE_BAD || *a.why == '\0')
