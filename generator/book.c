@@ -189,6 +189,15 @@ book_expire_unseen(struct book *b)
 }
 
 void
+book_forget(struct book *b, int64_t closed_us)
+{
+	b->signal.status = STATUS_CANCELLED;
+	b->signal.closed_us = closed_us;
+	b->active = false;
+	note_close(b, &b->signal);
+}
+
+void
 book_restore(struct book *b, const struct signal *s)
 {
 	if (s->status == STATUS_ACTIVE)

@@ -79,6 +79,9 @@ void	 book_cancel(struct book *b, enum signal_exit why, struct decimal price, in
 /* Its time is over and no price was ever seen: expired at entry, without an outcome. */
 void	 book_expire_unseen(struct book *b);
 
+/* The active one has been closed by somebody else, at closed_us. */
+void	 book_forget(struct book *b, int64_t closed_us);
+
 /* A signal read back after a restart, active or closed; in the order in which they were opened. */
 void	 book_restore(struct book *b, const struct signal *s);
 #endif

@@ -28,6 +28,7 @@ struct stream {
 	/* Signals of strategies that are not configured for this stream: the last one of each and timeframe. */
 	struct book		*orphans;
 	size_t			 orphan_count;
+	bool			 real_time;
 	bool			 warming;	/* nothing reaches the handler */
 	int64_t			 live_from_us;	/* what ends up to here gives no signals */
 	int64_t			 next_open_us;	/* earlier base candles have been seen */

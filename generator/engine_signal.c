@@ -106,8 +106,15 @@ stream_signal(struct stream *s, const struct signal *given)
 	snprintf(fresh.symbol, sizeof(fresh.symbol), "%s", s->symbol);
 	fresh.mode = e->conf.mode;
 	fresh.generated_us = e->wall_us;
+	if (e->conf.mode == MODE_REPLAY)
+		fresh.fresh_until_us = 0;
+	else if (fresh.fresh_until_us == 0)
+		fresh.fresh_until_us = fresh.generated_us + timeframe_us(fresh.timeframe);
 	book_open(b, &fresh);
 	e->opened++;
 	e->handler.opened(&b->signal, e->arg);
+	/* Too old already: the table will have it as expired and void. */
+	if (fresh.fresh_until_us != 0 && e->wall_us > fresh.fresh_until_us)
+		book_forget(b, fresh.candle_close_us);
 	return VERDICT_OPENED;
 }

@@ -413,7 +413,7 @@ exec_open(struct event_base *base, const struct feed_conf *common, const void *c
 	};
 	if ((f->argv = command_split(f->conf->command)) == NULL)
 		fatalx("feed", "no memory");
-	exec_market_init(&f->market, common, f->conf->backfills, resume_us, clock_wall_us(), &f->handler, arg);
+	exec_market_init(&f->market, common, f->conf->backfills, f->conf->max_age_ms * 1000, resume_us, clock_wall_us(), &f->handler, arg);
 	if ((f->tick = event_new(base, -1, EV_PERSIST, tick_cb, f)) == NULL || (f->again = evtimer_new(base, again_cb, f)) == NULL ||
 	    event_add(f->tick, &tick) == -1)
 		fatalx("feed", "cannot make a timer");

@@ -23,6 +23,9 @@ const struct conf_key exec_keys[] = {
 	  .min = 0, .max = 7 * 86400000.0, .help = "nothing printed for so long is a failure to tell of; 0s: never" },
 	{ .name = "on_silent", .type = CONF_ENUM, .offset = offsetof(struct feed_exec_conf, on_silent), .def = "tell",
 	  .choices = on_silent_names, .help = "what is done about it: tell (log and STATUS), or restart it as well" },
+	{ .name = "max_age", .type = CONF_DURATION, .offset = offsetof(struct feed_exec_conf, max_age_ms), .def = "0ms",
+	  .min = 0, .max = 366 * 86400000.0, .help = "a finished signal older than this (from the end of its candle) is stored as "
+	  "expired and void; 0ms: the length of its timeframe" },
 	{ .name = NULL }
 };
 

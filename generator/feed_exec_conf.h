@@ -12,7 +12,7 @@ enum restart { RESTART_ALWAYS, RESTART_FAILURE };
 struct feed_exec_conf {
 	char	*command;
 	int	 restart, on_silent;
-	int64_t	 silent_after_ms;
+	int64_t	 silent_after_ms, max_age_ms;
 	bool	 backfills;
 };
 

@@ -5,10 +5,11 @@
 #include "common/log.h"
 
 void
-exec_market_init(struct exec_market *m, const struct feed_conf *common, bool backfills, const int64_t *resume_us,
+exec_market_init(struct exec_market *m, const struct feed_conf *common, bool backfills, int64_t max_age_us, const int64_t *resume_us,
     int64_t wall_us, const struct feed_handler *handler, void *arg)
 {
-	*m = (struct exec_market){ .common = common, .handler = handler, .arg = arg, .backfills = backfills };
+	*m = (struct exec_market){ .common = common, .handler = handler, .arg = arg, .backfills = backfills,
+		.max_age_us = max_age_us };
 	m->symbols = xcalloc(common->symbols.count, sizeof(*m->symbols));
 	for (size_t i = 0; i < common->symbols.count; i++) {
 		m->symbols[i] = (struct exec_symbol){ .resume_us = resume_us[i], .next_id = 1, .last_trade_us = INT64_MIN };
@@ -117,9 +118,13 @@ take_candle(struct exec_market *m, const struct line *l)
 }
 
 static const char *
-take_signal(struct exec_market *m, const struct line *l)
+take_signal(struct exec_market *m, struct line *l)
 {
-	enum signal_verdict	 verdict = m->handler->signal(l->symbol, &l->signal, m->arg);
+	struct signal		*s = &l->signal;
+	enum signal_verdict	 verdict;
+
+	s->fresh_until_us = s->candle_close_us + (m->max_age_us > 0 ? m->max_age_us : timeframe_us(s->timeframe));
+	verdict = m->handler->signal(l->symbol, s, m->arg);
 
 	m->counts.signals += verdict == VERDICT_OPENED;
 	m->counts.repeated_signals += verdict == VERDICT_REPEATED;

@@ -35,12 +35,13 @@ struct exec_market {
 	const struct feed_handler *handler;
 	void			*arg;
 	bool			 backfills;	/* the program prints what it missed */
+	int64_t			 max_age_us;	/* of a signal, from the end of its candle; 0: the length of its timeframe */
 	struct exec_symbol	*symbols;
 	struct exec_counts	 counts;
 };
 
 /* Everything is borrowed.  Says live_from: what a market without history gets from the past is for warming up. */
-void	 exec_market_init(struct exec_market *m, const struct feed_conf *common, bool backfills, const int64_t *resume_us,
+void	 exec_market_init(struct exec_market *m, const struct feed_conf *common, bool backfills, int64_t max_age_us, const int64_t *resume_us,
 	    int64_t wall_us, const struct feed_handler *handler, void *arg);
 void	 exec_market_release(struct exec_market *m);
 

@@ -143,7 +143,7 @@ test('a finished signal is stored, a stop ends it, and it is known again after a
   const lines = (list) => list.map((x) => `${JSON.stringify(x)}\n`).join('');
   fs.writeFileSync(`${site.dir}/first`, lines([candle(0, 90), signal, candle(1, 99.5)]));
   fs.writeFileSync(`${site.dir}/then`, lines([candle(2, 98)]));
-  await site.exec('cat "$1/first"; while [ ! -e "$1/go" ]; do sleep 0.1; done; cat "$1/then"; sleep 1000', { keys: 'backfills = yes' });
+  await site.exec('cat "$1/first"; while [ ! -e "$1/go" ]; do sleep 0.1; done; cat "$1/then"; sleep 1000', { keys: 'backfills = yes\nmax_age = 1h' });
   const one = () => site.sql(`SELECT exchange, symbol, timeframe, strategy, side, entry, stop_loss, targets, confidence, reason,
     indicators, status, outcome, exit_price, round(r_multiple::numeric, 6), mode, extract(epoch FROM candle_open_time)::bigint * 1000 FROM signals`);
   const stands = ['own', 'BTC/USDT', '1m', 'my_model', 'long', '100.5', '99', '{102,103}', '0.75', 'it said so', '{"score": 0.93}'];
@@ -173,7 +173,7 @@ test('signals alone: the other side reverses, the clock ends the last one, void;
     { ...SIGNAL, candle_open_time: minute - MINUTE, expires_at: 'SOON', side: 'short', stop_loss: 101, targets: [99] },
   ];
   fs.writeFileSync(`${site.dir}/lines`, lines.map((x) => `${JSON.stringify(x)}\n`).join(''));
-  await site.exec('sed "s/SOON/$(date -u -d "+3 seconds" +%FT%TZ)/" "$1/lines"; echo "no signal any more" >&2; sleep 1000');
+  await site.exec('sed "s/SOON/$(date -u -d "+3 seconds" +%FT%TZ)/" "$1/lines"; echo "no signal any more" >&2; sleep 1000', { keys: 'max_age = 1h' });
   await until('the clock has ended it', async () => await site.value("SELECT count(*) FROM signals WHERE status = 'expired'") === '1');
   assert.deepEqual(await site.sql('SELECT side, status, exit_reason, outcome, exit_price, closed_at = expires_at FROM signals ORDER BY id'),
     [['long', 'cancelled', 'reversed', 'void', '100.5', 'f'], ['short', 'expired', 'expired', 'void', '100.5', 't']]);

@@ -202,6 +202,25 @@ without_any_price_it_ends_by_the_clock_and_is_void(void **state)
 }
 
 static void
+one_that_is_too_old_is_told_and_not_followed(void **state)
+{
+	struct signal	 s = outside("mine", SIDE_LONG, 0);
+
+	(void)state;
+	engine_set_wall_us(engine, T0 + 5 * MINUTE_US);
+	s.fresh_until_us = T0 + 2 * MINUTE_US;
+	assert_int_equal(stream_signal(stream, &s), VERDICT_OPENED);
+	assert_int_equal(latest(ON_OPENED)->fresh_until_us, T0 + 2 * MINUTE_US);
+	candle(1, 1, 200);
+	assert_int_equal(count_of(ON_CHANGED), 0);
+	/* The next one does not wait for it. */
+	assert_int_equal(give("mine", SIDE_LONG, 1), VERDICT_OPENED);
+	assert_int_equal(latest(ON_OPENED)->fresh_until_us, T0 + 6 * MINUTE_US);
+	candle(2, 1, 200);
+	assert_int_equal(latest(ON_CHANGED)->status, STATUS_STOPPED);
+}
+
+static void
 a_restart_knows_the_active_and_the_last(void **state)
 {
 	struct signal	 s = outside("mine", SIDE_LONG, 5), closed = outside("done", SIDE_LONG, 7);
@@ -234,6 +253,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_configured_name_and_a_late_one_are_refused, begin, end),
 		cmocka_unit_test_setup_teardown(names_cannot_be_made_up_for_ever, begin, end),
 		cmocka_unit_test_setup_teardown(without_any_price_it_ends_by_the_clock_and_is_void, begin, end),
+		cmocka_unit_test_setup_teardown(one_that_is_too_old_is_told_and_not_followed, begin, end),
 		cmocka_unit_test_setup_teardown(a_restart_knows_the_active_and_the_last, begin, end),
 	};
 

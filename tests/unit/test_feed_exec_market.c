@@ -73,7 +73,7 @@ begin(bool backfills, int64_t resume_us)
 	const int64_t	 resumes[] = { resume_us, INT64_MIN };
 
 	told[0] = '\0';
-	exec_market_init(&market, &common, backfills, resumes, T0 + 600 * SECOND, &handler, NULL);
+	exec_market_init(&market, &common, backfills, 0, resumes, T0 + 600 * SECOND, &handler, NULL);
 	exec_market_begin(&market);
 }
 
