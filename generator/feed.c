@@ -180,6 +180,12 @@ feed_is_real_time(const struct feed *f)
 }
 
 bool
+feed_can_wait(const struct feed *f)
+{
+	return f->type->can_wait;
+}
+
+bool
 feed_flat_out(struct feed *f)
 {
 	if (f->type->flat_out == NULL)

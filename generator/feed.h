@@ -69,9 +69,10 @@ struct feed_type {
 	enum candle_source	 source;	/* of candles built from its trades */
 	/*
 	 * Its market's time is the wall's: signals are judged by their age, and
-	 * it cannot be held back for long.
+	 * what waits for the database goes to the journal first.
 	 */
 	bool			 real_time;
+	bool			 can_wait;	/* nothing is lost while it is paused */
 	bool			 signals;	/* it may bring finished ones, so it needs no strategy */
 	const struct conf_key	*keys;		/* further keys of this type */
 	size_t			 conf_size;	/* of the struct they fill */
@@ -105,6 +106,7 @@ const struct feed_conf *feed_common(const struct feed *f);
 enum candle_source feed_source(const struct feed *f);
 bool		 feed_brings_signals(const struct feed *f);
 bool		 feed_is_real_time(const struct feed *f);
+bool		 feed_can_wait(const struct feed *f);
 
 /* Before feed_open(): as fast as it goes.  False, and nothing done, for a feed that is no recording. */
 bool		 feed_flat_out(struct feed *f);

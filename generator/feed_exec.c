@@ -503,7 +503,7 @@ exec_degraded(const void *state)
 }
 
 const struct feed_type feed_exec = {
-	.name = "exec", .source = SOURCE_TRADES, .real_time = true, .signals = true, .keys = exec_keys,
+	.name = "exec", .source = SOURCE_TRADES, .real_time = true, .can_wait = true, .signals = true, .keys = exec_keys,
 	.conf_size = sizeof(struct feed_exec_conf), .check = exec_check, .open = exec_open, .stop = exec_stop, .close = exec_close,
 	.pause = exec_pause, .resume = exec_resume, .status = exec_status, .degraded = exec_degraded,
 };

@@ -426,6 +426,6 @@ file_status(const void *state, struct jsonw *w)
 }
 
 const struct feed_type feed_file = {
-	.name = "file", .source = SOURCE_TRADES, .keys = file_keys, .conf_size = sizeof(struct feed_file_conf), .check = file_check,
+	.name = "file", .source = SOURCE_TRADES, .can_wait = true, .keys = file_keys, .conf_size = sizeof(struct feed_file_conf), .check = file_check,
 	.flat_out = file_flat_out, .open = file_open, .close = file_close, .pause = file_pause, .resume = file_resume, .status = file_status,
 };

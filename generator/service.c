@@ -28,7 +28,7 @@ struct source {
 	struct service		*service;
 	struct feed		*feed;
 	struct loader_stream	*streams;	/* one a symbol, within service.streams */
-	bool			 ended;
+	bool			 ended, held_back;
 };
 
 struct service {
@@ -174,20 +174,25 @@ feed_turn_begin_cb(void *arg)
 	engine_set_wall_us(src->service->conf.engine, clock_wall_us());
 }
 
-/* The live market does not wait: its rows go to the journal. */
+/*
+ * Feeds that can wait do so while rows pile up.  One that is live waits only
+ * when the room for them runs short: what it says may exist nowhere else.
+ */
 static void
-hold_back(struct service *s, bool hold)
+hold_back(struct service *s)
 {
-	if (hold == s->held_back)
-		return;
-	s->held_back = hold;
-	for (size_t i = 0; i < s->source_count; i++)
-		if (feed_is_real_time(s->sources[i].feed))
-			continue;
-		else if (hold)
+	bool	 full = writer_is_full(s->writer), short_of_room = writer_is_short_of_room(s->writer), hold;
+
+	s->held_back = false;
+	for (size_t i = 0; i < s->source_count; i++) {
+		hold = feed_can_wait(s->sources[i].feed) && (feed_is_real_time(s->sources[i].feed) ? short_of_room : full);
+		if (hold && !s->sources[i].held_back)
 			feed_pause(s->sources[i].feed);
-		else
+		else if (!hold && s->sources[i].held_back)
 			feed_resume(s->sources[i].feed);
+		s->sources[i].held_back = hold;
+		s->held_back = s->held_back || hold;
+	}
 }
 
 static void
@@ -196,7 +201,7 @@ feed_turn_end_cb(void *arg)
 	struct source	*src = arg;
 
 	writer_flush(src->service->writer);
-	hold_back(src->service, writer_is_full(src->service->writer));
+	hold_back(src->service);
 }
 
 static void
@@ -248,7 +253,7 @@ writer_committed_cb(void *arg)
 
 	load_if_ready(s);
 	if (!s->stopping)
-		hold_back(s, writer_is_full(s->writer));
+		hold_back(s);
 	finish_if_done(s);
 }
 
