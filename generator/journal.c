@@ -216,8 +216,25 @@ count_waiting(struct journal *j, struct journal_found *found)
 	return 0;
 }
 
+/* The file's name must outlive the machine too. */
 static int
-load(struct journal *j, struct journal_found *found)
+sync_folder(const char *path)
+{
+	char	*folder = xstrdup(path), *slash = strrchr(folder, '/');
+	int	 fd, rc = -1;
+
+	if (slash != NULL)
+		*slash = '\0';
+	fd = open(slash == NULL ? "." : slash == folder ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(folder);
+	if (fd != -1)
+		rc = fsync(fd);
+	fd_close(&fd);
+	return rc;
+}
+
+static int
+load(struct journal *j, const char *path, struct journal_found *found)
 {
 	struct stat	 st;
 	char		 magic[MAGIC_LEN];
@@ -234,7 +251,7 @@ load(struct journal *j, struct journal_found *found)
 		if (ftruncate(j->fd, 0) == -1)
 			return -1;
 		errno = ENOSPC;
-		return pwrite(j->fd, MAGIC, MAGIC_LEN, 0) == MAGIC_LEN ? 0 : -1;
+		return pwrite(j->fd, MAGIC, MAGIC_LEN, 0) == MAGIC_LEN ? sync_folder(path) : -1;
 	}
 	if (read_at(j->fd, magic, MAGIC_LEN, 0) != 0)
 		return -1;
@@ -259,7 +276,7 @@ journal_open(const char *path, uint64_t max, struct journal_found *found)
 	j->next_seq = 1;
 	/* Non-blocking, so that a FIFO put there holds nobody up. */
 	j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	if (j->fd == -1 || load(j, found) == -1) {
+	if (j->fd == -1 || load(j, path, found) == -1) {
 		err = errno;
 		journal_close(j);
 		errno = err;
@@ -356,11 +373,12 @@ journal_done(struct journal *j)
 		return;
 	j->in_hand = 0;
 	j->done_seq = j->read_seq;
-	/* When nothing waits a long file begins anew, or it would grow for ever. */
-	if (j->unread == 0 && j->end > KEEP_BYTES && ftruncate(j->fd, MAGIC_LEN) == 0)
+	/* When nothing waits a long file begins anew, or it would grow for ever; also one that a full disk lets no mark into. */
+	if ((j->unread != 0 || j->end <= KEEP_BYTES) && write_record(j, TYPE_MARK, j->done_seq, NULL, 0) == 0) {
+		if (j->unread == 0)
+			j->read_at = j->end;
+	} else if (j->unread == 0 && ftruncate(j->fd, MAGIC_LEN) == 0)
 		j->end = j->read_at = MAGIC_LEN;
-	else if (write_record(j, TYPE_MARK, j->done_seq, NULL, 0) == 0 && j->unread == 0)
-		j->read_at = j->end;
 }
 
 bool

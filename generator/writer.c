@@ -420,7 +420,7 @@ bool
 writer_save(struct writer *w)
 {
 	spill(w);
-	return spool_is_on_disk(w->spool);
+	return spool_save(w->spool);
 }
 
 bool
