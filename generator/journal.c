@@ -296,6 +296,16 @@ journal_close(struct journal *j)
 
 /* Use */
 
+/* All of it is done. */
+static int
+empty(struct journal *j)
+{
+	if (ftruncate(j->fd, MAGIC_LEN) == -1)
+		return -1;
+	j->end = j->read_at = MAGIC_LEN;
+	return 0;
+}
+
 int
 journal_append(struct journal *j, const void *data, size_t len, bool durable)
 {
@@ -306,8 +316,13 @@ journal_append(struct journal *j, const void *data, size_t len, bool durable)
 		errno = EFBIG;
 		return -1;
 	}
-	if (write_record(j, TYPE_DATA, j->next_seq, data, len) == -1)
-		return -1;
+	if (write_record(j, TYPE_DATA, j->next_seq, data, len) == -1) {
+		/* A disk as small as that: what is done makes room. */
+		if (journal_waiting(j) > 0 || j->end == MAGIC_LEN || empty(j) == -1 ||
+		    write_record(j, TYPE_DATA, j->next_seq, data, len) == -1)
+			return -1;
+		before = MAGIC_LEN;
+	}
 	if (durable && fdatasync(j->fd) == -1) {
 		err = errno;
 		j->end = before;
@@ -377,8 +392,8 @@ journal_done(struct journal *j)
 	if ((j->unread != 0 || j->end <= KEEP_BYTES) && write_record(j, TYPE_MARK, j->done_seq, NULL, 0) == 0) {
 		if (j->unread == 0)
 			j->read_at = j->end;
-	} else if (j->unread == 0 && ftruncate(j->fd, MAGIC_LEN) == 0)
-		j->end = j->read_at = MAGIC_LEN;
+	} else if (j->unread == 0)
+		(void)empty(j);
 }
 
 bool

@@ -267,6 +267,25 @@ what_is_done_stays_done_without_room_for_its_mark(void **state)
 	spool_free(s);
 }
 
+/* The journal of a disk that is full for good, all but these bytes. */
+static void
+what_is_done_makes_room_on_a_small_disk(void **state)
+{
+	struct spool	*s = opened(MUCH, MUCH);
+
+	(void)state;
+	room(2000);
+	for (int i = 1; i <= 50; i++) {
+		note(s, i);
+		assert_true(spool_save(s));
+		spool_done(s);
+	}
+	note(s, 51);
+	s = killed(s);
+	NEXT(s, ALL, 51);
+	spool_free(s);
+}
+
 static void
 candles_are_dropped_before_signals(void **state)
 {
@@ -418,6 +437,7 @@ main(void)
 		cmocka_unit_test_setup(what_is_under_way_and_not_on_disk_goes_there_before_anything_newer, setup),
 		cmocka_unit_test_setup(at_the_end_all_that_is_in_memory_alone_goes_to_the_disk, setup),
 		cmocka_unit_test_setup(what_is_done_stays_done_without_room_for_its_mark, setup),
+		cmocka_unit_test_setup(what_is_done_makes_room_on_a_small_disk, setup),
 		cmocka_unit_test_setup(candles_are_dropped_before_signals, setup),
 		cmocka_unit_test_setup(memory_has_a_limit_too, setup),
 		cmocka_unit_test_setup(bytes_that_are_no_batch_are_left_out, setup),
