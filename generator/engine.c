@@ -471,6 +471,13 @@ find_stream(const struct engine *e, const char *exchange, const char *symbol)
 	return s;
 }
 
+/* An operator's clock may be ahead of the market's, by years in a replay: cooldown and guard begin now at the latest. */
+static int64_t
+closed_at(const struct stream *s, int64_t closed_us)
+{
+	return closed_us < s->next_open_us ? closed_us : s->next_open_us;
+}
+
 static void
 book_closed(struct book *b, const char *timeframe, const char *strategy, int64_t candle_open_us, int64_t closed_us)
 {
@@ -491,6 +498,7 @@ engine_closed(struct engine *e, const char *exchange, const char *symbol, const 
 
 	if (s == NULL)
 		return;
+	closed_us = closed_at(s, closed_us);
 	for (size_t i = 0; i < s->pair_count; i++)
 		book_closed(&s->pairs[i].book, timeframe, strategy, candle_open_us, closed_us);
 	for (size_t i = 0; i < s->orphan_count; i++)
@@ -510,6 +518,7 @@ add_orphan(struct stream *s)
 void
 engine_restore(struct engine *e, const struct signal *signal)
 {
+	struct signal	 restored = *signal;
 	struct stream	*s;
 
 	if (signal->mode != e->conf.mode)
@@ -520,10 +529,11 @@ engine_restore(struct engine *e, const struct signal *signal)
 			    signal->exchange, signal->symbol, signal->strategy);
 		return;
 	}
+	restored.closed_us = closed_at(s, signal->closed_us);
 	for (size_t i = 0; i < s->pair_count; i++)
 		if (strcmp(strategy_name(s->pairs[i].strategy), signal->strategy) == 0 &&
 		    strategy_timeframe(s->pairs[i].strategy) == signal->timeframe) {
-			book_restore(&s->pairs[i].book, signal);
+			book_restore(&s->pairs[i].book, &restored);
 			return;
 		}
 	if (signal->status == STATUS_ACTIVE)
