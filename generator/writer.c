@@ -122,10 +122,7 @@ blocker_cb(const struct pg_result *res, void *arg)
 static void
 name_blocker(struct writer *w)
 {
-	pg_query(w->pg, "SELECT a.pid, coalesce(a.usename::text, ''), coalesce(a.state, ''), coalesce(left(a.query, 200), '')"
-	    " FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.granted AND l.pid <> pg_backend_pid()"
-	    " AND ((l.locktype = 'advisory' AND l.objid = (hashtext('tocsin.signal_seq')::bigint & 4294967295)::oid)"
-	    " OR l.relation = 'signals'::regclass) LIMIT 1", 0, NULL, blocker_cb, NULL);
+	pg_query(w->pg, "SELECT pid, username, state, query FROM tocsin_blocker()", 0, NULL, blocker_cb, NULL);
 }
 
 /* A new session would do better: plans of changed tables, statements that are gone, a server that became a standby. */
