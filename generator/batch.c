@@ -273,7 +273,7 @@ batch_rows(const struct batch *b)
 size_t
 batch_bytes(const struct batch *b)
 {
-	return b->signal_bytes + b->candles.len;
+	return b->signal_bytes + (b->candle_rows > 0 ? b->candles.len : 0);
 }
 
 static void
