@@ -25,6 +25,7 @@
 #define TYPE_DATA	1
 #define TYPE_MARK	2
 #define LENGTH_MAX	(UINT32_C(1) << 30)
+#define SEQ_MAX		(UINT64_C(1) << 62)	/* far from both ends: numbers are never used up */
 #define KEEP_BYTES	(1 << 20)	/* once all is done a file beyond this is emptied */
 
 struct journal {
@@ -167,6 +168,15 @@ write_record(struct journal *j, unsigned char type, uint64_t seq, const void *da
 
 /* Opening */
 
+/* Data are numbered one by one, a mark's number is that of a record before it. */
+static bool
+is_in_order(const struct journal *j, const struct head *h, bool first)
+{
+	if (h->type == TYPE_MARK)
+		return !first && h->seq < j->next_seq;
+	return first ? h->seq > 0 && h->seq < SEQ_MAX : h->seq == j->next_seq;
+}
+
 /* Walk the records up to the first that is no good; that is the end. */
 static int
 scan(struct journal *j, uint64_t size)
@@ -179,18 +189,16 @@ scan(struct journal *j, uint64_t size)
 	j->end = MAGIC_LEN;
 	while ((rc = read_record(j, j->end, size, &h, &data)) == 0) {
 		free(data);
+		if (!is_in_order(j, &h, first))
+			break;
 		if (h.type == TYPE_MARK && h.seq > j->done_seq)
 			j->done_seq = h.seq;
-		if (h.type == TYPE_DATA && !first && h.seq != j->next_seq)
-			break;
 		if (h.type == TYPE_DATA) {
 			j->next_seq = h.seq + 1;
 			first = false;
 		}
 		j->end += HEAD_LEN + h.length;
 	}
-	if (j->next_seq <= j->done_seq)
-		j->next_seq = j->done_seq + 1;
 	return rc == -1 ? -1 : 0;
 }
 
