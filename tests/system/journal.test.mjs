@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Site, SIGNAL_ROWS, alive, fileFeed, program, simFeed, until, writeCandles } from './lib/site.mjs';
+import { Site, SIGNAL_ROWS, alive, command, program, simFeed, until, writeCandles } from './lib/site.mjs';
 import { FaultSite } from './lib/faultsite.mjs';
 import { EventStream } from './lib/sse.mjs';
 
@@ -563,10 +563,64 @@ async function oldRows(t) {
   assert.deepEqual(await rows(), before);
 }
 
+// A feed that does not wait, and a journal that is too small for what it brings while the database is away.
+async function overflow(t) {
+  const site = await Site.create(t);
+  fs.writeFileSync(`${site.dir}/market`, `#!/bin/sh
+exec awk 'BEGIN {
+  srand(5)
+  for (p = 100; n < 400000; n++) {
+    o = p
+    p *= 1 + sin(n / 180) * 0.0004 + (rand() - 0.5) * 0.003
+    printf "{\\"symbol\\":\\"S0/BTC\\",\\"time\\":%d,\\"open\\":%.4f,\\"high\\":%.4f,\\"low\\":%.4f,\\"close\\":%.4f,\\"volume\\":1}\\n",
+      ${Math.floor(Date.now() / 60000) * 60 - 300 * 86400} + n * 60, o, (o > p ? o : p) * 1.0004, (o < p ? o : p) * 0.9996, p
+    # Each of a strategy of its own: one can be active of a kind.
+    if (n % 10 == 0) printf "{\\"symbol\\":\\"S%d/BTC\\",\\"strategy\\":\\"s%d\\",\\"side\\":\\"long\\",\\"entry\\":100,\\"stop_loss\\":1,\\"targets\\":[1000],\\"reason\\":\\"${'a reason '.repeat(50)}\\"}\\n", n / 10 % 9, n
+    if (n % 200 == 0) {
+      fflush()
+      system("sleep 0.1")
+    }
+  }
+  system("sleep 1000")
+}'
+`, { mode: 0o755 });
+  site.configure({ feed: `[feed own]\ntype = exec\ncommand = ${site.dir}/market\nsymbols = ${Array.from({ length: 9 }, (_, n) => `S${n}/BTC`)}\n`, generator: 'journal_max = 1M', check: '200ms',
+    strategies: '' });
+  const { code, stderr } = await command(program('tocsin-generator'), ['-c', site.conf, '-n']);
+  if (code !== 0 && / type: /.test(stderr)) return t.skip('no feed of type exec');
+  await site.migrate();
+  await site.start();
+  await until('signals', async () => await count(site) > 10);
+  await site.postgres('kill');
+  const journal = await until('candles and then signals are lost', () => {
+    const lost = site.process('generator').status?.journal;
+    return lost?.signal_rows_dropped > 0 && lost;
+  }, 60000);
+  assert.ok(journal.candle_rows_dropped > 10 * journal.signal_rows_dropped, JSON.stringify(journal));
+  assert.ok(journal.waiting_bytes <= 1 << 20);
+  const told = /error journal: no room left for what the database has not taken: rows are lost, bring it back or raise journal_max candle_rows=\d+ signal_rows=(\d+)/g;
+  const [first] = [...site.log('generator').matchAll(told)];
+  assert.equal(first[1], '0', 'the first to go are candles');
+  assert.ok(site.log('generator').match(told).length < 6);
+  await site.postgres('restart');
+  const idle = () => until('all is committed', () => site.process('generator').status?.journal?.waiting_bytes === 0, 60000);
+  await idle();
+  const before = await count(site);
+  await until('it goes on', async () => await count(site) > before + 3, 60000);
+  assert.equal(site.process('generator').restarts, 0);
+  // And over again, with the hole in what it reads back.
+  await site.kill('generator');
+  await until('it goes on', () => site.process('generator').status?.session === 'writing' && site.process('generator').status.state === 'ready', 60000);
+  const after = await count(site);
+  await until('with new signals', async () => await count(site) > after, 60000);
+  assert.doesNotMatch(site.log('generator'), /refuses a row|rows that are neither/);
+}
+
 const chains = [
   [['random kills of generator and database leave the signals of an undisturbed run, each told once', killTest],
     ['two generators with one state_dir: the second cannot take the journal, nothing is damaged', twoGenerators],
     ['what stands in the journal\'s place is named, and the journal taken up once it can be', obstacles],
+    ['a journal that overflows: candles go before signals, loudly and with counts, and all goes on', overflow],
     ['a commit that is blocked: rows go to the journal, the blocker is named, all is written afterwards', blocked]],
   [['a journal\'s disk full again and again, the database away: the same signals', fullDisk],
     ['max_age: what an outage made late is stored as expired and void and never told as opened', maxAge]],
