@@ -49,7 +49,7 @@ const char *const batch_sql[BATCH_KINDS] = {
 	    " CROSS JOIN LATERAL (SELECT coalesce(fresh_until < clock_timestamp(), false) AS stale) AS x"
 	    " ON CONFLICT DO NOTHING"
 	    " RETURNING id, symbol, timeframe, strategy, side, entry, stop_loss, confidence,"
-	    " (extract(epoch FROM generated_at) * 1000000)::bigint",
+	    " (extract(epoch FROM generated_at) * 1000000)::bigint, status",
 	[BATCH_CHANGE] =
 	    "UPDATE signals s SET status = r.status, targets_hit = greatest(s.targets_hit, r.targets_hit), stop_loss = " TIGHTER_STOP ","
 	    " last_price = r.last_price, " FURTHER_PRICES ","

@@ -405,6 +405,50 @@ journal_done(struct journal *j)
 }
 
 bool
+journal_is_at(const struct journal *j, const char *path)
+{
+	struct stat	 ours, there;
+
+	return fstat(j->fd, &ours) == -1 || (lstat(path, &there) == 0 && there.st_dev == ours.st_dev && there.st_ino == ours.st_ino);
+}
+
+static int
+copy(const struct journal *j, int to)
+{
+	static char	 block[65536];
+	size_t		 len;
+	ssize_t		 n;
+
+	for (uint64_t at = 0; at < j->end; at += (uint64_t)n) {
+		len = j->end - at < sizeof(block) ? (size_t)(j->end - at) : sizeof(block);
+		if (read_at(j->fd, block, len, at) != 0)
+			return -1;
+		if ((n = pwrite(to, block, len, (off_t)at)) == -1)
+			return -1;
+	}
+	return fdatasync(to);
+}
+
+int
+journal_move(struct journal *j, const char *path)
+{
+	int	 fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), err;
+
+	if (fd == -1)
+		return -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1 || copy(j, fd) == -1 || sync_folder(path) == -1) {
+		err = errno;
+		(void)unlink(path);
+		fd_close(&fd);
+		errno = err;
+		return -1;
+	}
+	fd_close(&j->fd);
+	j->fd = fd;
+	return 0;
+}
+
+bool
 journal_all_in_hand(const struct journal *j)
 {
 	return j->unread == 0;

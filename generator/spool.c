@@ -37,7 +37,8 @@ struct spool {
 	struct queue	 in_hand, waiting;
 	bool		 in_use;		/* rows of this run have gone through it */
 	bool		 in_trouble;		/* told that the journal cannot be written */
-	int64_t		 opened_us, told_us;	/* last attempt; last line about what was dropped */
+	int64_t		 opened_us, looked_us;	/* last attempt; last look whether it is still there */
+	int64_t		 told_us;		/* last line about what was dropped */
 	uint64_t	 others_dropped, signals_dropped, others_told, signals_told;
 };
 
@@ -156,6 +157,23 @@ can_write(struct spool *s)
 	s->in_trouble = false;
 }
 
+/* A file that was deleted takes all with it when this process ends. */
+static void
+keep_at_place(struct spool *s)
+{
+	if (clock_mono_us() - s->looked_us < OPEN_AGAIN_US)
+		return;
+	s->looked_us = clock_mono_us();
+	if (journal_is_at(s->journal, s->path))
+		return;
+	make_folder(s->path);
+	if (journal_move(s->journal, s->path) == 0)
+		log_warnx("journal", "was taken away while in use, made anew with all that was in it path=%s", s->path);
+	else
+		log_warn("journal", "was taken away while in use and cannot be made anew: %s path=%s",
+		    errno == EEXIST ? "move away what stands there now" : mend_of(errno), s->path);
+}
+
 /* 0; -1 with EFBIG when its room is used up, or another errno when it cannot be written. */
 static int
 append(struct spool *s, const void *data, size_t len, bool durable)
@@ -164,6 +182,7 @@ append(struct spool *s, const void *data, size_t len, bool durable)
 		errno = ENODEV;
 		return -1;
 	}
+	keep_at_place(s);
 	if (journal_append(s->journal, data, len, durable) == -1) {
 		if (errno != EFBIG)
 			cannot_write(s);

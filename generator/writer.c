@@ -19,10 +19,13 @@
 #define SPILL_BYTES		(256 << 10)	/* nor more of them, while there is no session */
 #define DRAIN_BYTES		(256 << 10)	/* of the spool, in one transaction */
 
+enum note_kind { NOTE_CHANGED, NOTE_OPENED, NOTE_VOID };
+
 /* A written row that is told in the log once it has committed. */
 struct note {
 	char		 text[320];
-	int64_t		 generated_us;	/* 0: not an opening */
+	enum note_kind	 kind;
+	int64_t		 generated_us;	/* of an opening */
 	struct note	*next;
 };
 
@@ -44,7 +47,7 @@ struct writer {
 	struct note		*notes, **last_note;
 	struct event		*retry, *spill;
 	struct backoff		 backoff;
-	uint64_t		 commits, rows, opened, changed, refused, retries;
+	uint64_t		 commits, rows, opened, voided, changed, refused, retries;
 	int64_t			 last_commit_us;	/* wall */
 	struct hist		 to_sent, latency;	/* generated -> sent, of each batch's oldest; -> committed */
 };
@@ -78,13 +81,16 @@ static void
 note_opened(struct writer *w, const struct pg_result *res)
 {
 	struct note	*n;
+	bool		 active;
 
 	for (int i = 0; i < pg_rows(res); i++) {
 		n = add_note(w);
+		active = strcmp(pg_text(res, i, 9), "active") == 0;
 		snprintf(n->text, sizeof(n->text),
-		    "opened id=%s symbol=%s timeframe=%s strategy=%s side=%s entry=%s stop_loss=%s confidence=%s",
-		    pg_text(res, i, 0), pg_text(res, i, 1), pg_text(res, i, 2), pg_text(res, i, 3), pg_text(res, i, 4),
+		    "%s id=%s symbol=%s timeframe=%s strategy=%s side=%s entry=%s stop_loss=%s confidence=%s",
+		    active ? "opened" : "too late, older than its max_age: void", pg_text(res, i, 0), pg_text(res, i, 1), pg_text(res, i, 2), pg_text(res, i, 3), pg_text(res, i, 4),
 		    pg_text(res, i, 5), pg_text(res, i, 6), pg_text(res, i, 7));
+		n->kind = active ? NOTE_OPENED : NOTE_VOID;
 		n->generated_us = pg_int(res, i, 8);
 	}
 }
@@ -187,11 +193,17 @@ committed(struct writer *w)
 
 	for (struct note *n = w->notes; n != NULL; n = n->next) {
 		log_info("signal", "%s", n->text);
-		if (n->generated_us != 0) {
+		switch (n->kind) {
+		case NOTE_OPENED:
 			w->opened++;
 			hist_add(&w->latency, now - n->generated_us);
-		} else
+			break;
+		case NOTE_VOID:
+			w->voided++;
+			break;
+		case NOTE_CHANGED:
 			w->changed++;
+		}
 	}
 	drop_notes(w);
 	backoff_reset(&w->backoff);
@@ -441,6 +453,7 @@ writer_status_json(const struct writer *w, struct jsonw *json)
 	jsonw_int(json, "commits", (int64_t)w->commits);
 	jsonw_int(json, "rows", (int64_t)w->rows);
 	jsonw_int(json, "signals_opened", (int64_t)w->opened);
+	jsonw_int(json, "signals_too_late", (int64_t)w->voided);
 	jsonw_int(json, "signals_changed", (int64_t)w->changed);
 	jsonw_int(json, "rows_refused", (int64_t)w->refused);
 	jsonw_int(json, "retries", (int64_t)w->retries);

@@ -157,7 +157,7 @@ command = ${program(`tocsin-${name}`)} -c ${site.dir}/tocsin.conf
 stable_after = 100ms
 `).join('') + `listen = 127.0.0.1:${site.port}\n`, generator: `mode = replay\n${extra}` });
   };
-  conf((MINUTES * 60) / (KILLS * 1.2));
+  conf((MINUTES * 60) / (KILLS * 1.6));
   await site.migrate();
   await site.start();
   const stream = new EventStream(site, '/v1/stream?after=0');
@@ -369,6 +369,9 @@ async function maxAge(t) {
   assert.equal(await count(site, `${late} AND (status <> 'expired' OR closed_at <> candle_close_time OR created_at < generated_at + interval '3 s')`), 0);
   assert.equal(await site.value(`SELECT count(*) FROM signal_events e JOIN signals s ON s.id = e.signal_id WHERE s.${late} AND (kind, op) <> ('closed', 'INSERT')`), '0');
   assert.equal(await site.value(`SELECT count(*) FROM signal_events e JOIN signals s ON s.id = e.signal_id WHERE s.${late}`), String(await count(site, late)));
+  assert.match(child.output(), /signal: too late, older than its max_age: void id=/);
+  const ids = (await site.sql(`SELECT id FROM signals WHERE ${late}`)).map(([id]) => id).join('|');
+  assert.doesNotMatch(child.output(), new RegExp(`signal: (opened|closed|changed) id=(${ids}) `));
   // Those of the outage's last seconds are as good as any; and the strategies of the late ones go on.
   await until('new ones open', async () => await count(site, `generated_at > to_timestamp(${restarted / 1000}) AND outcome IS DISTINCT FROM 'void'`) > 3, 40000);
   await until('also where one was late', async () => await site.value(`SELECT count(*) FROM signals n JOIN signals s USING (symbol, strategy)
@@ -445,6 +448,20 @@ async function obstacles(t) {
     if (what === 'a folder' || what.startsWith('a file')) await says(child, /journal: can be written again/);
     await kill(child);
   }
+  // Taken away while it is in use, by a hand that cleans up.
+  fs.rmSync(file, { force: true });
+  let child = generator(site);
+  await until('it is there', async () => sizeOf(file) > 5000);
+  await site.postgres('kill');
+  fs.rmSync(folder, { recursive: true });
+  await says(child, /journal: was taken away while in use, made anew with all that was in it/);
+  const size = sizeOf(file);
+  await until('it grows', () => sizeOf(file) > size);
+  await kill(child);
+  await site.postgres('restart');
+  child = generator(site);
+  await says(child, /an earlier run left batches to commit/);
+  await kill(child);
   await finish(site);
 }
 
