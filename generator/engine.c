@@ -232,6 +232,7 @@ static void
 open_signal(struct stream *s, struct pair *p, struct signal *fresh)
 {
 	struct engine	*e = s->engine;
+	bool		 stale;
 
 	if (p->book.active && p->book.signal.side == fresh->side)
 		return;
@@ -248,12 +249,15 @@ open_signal(struct stream *s, struct pair *p, struct signal *fresh)
 	fresh->generated_us = e->wall_us;
 	if (e->conf.mode != MODE_REPLAY)
 		fresh->fresh_until_us = (s->real_time ? fresh->candle_close_us : fresh->generated_us) + strategy_max_age_us(p->strategy);
+	/* Too old already: whatever the database's clock says, it is void there and gone here. */
+	stale = fresh->fresh_until_us != 0 && e->wall_us > fresh->fresh_until_us;
+	if (stale)
+		fresh->fresh_until_us = 1;
 	book_open(&p->book, fresh);
 	p->opened_us = fresh->candle_open_us;
 	e->opened++;
 	e->handler.opened(fresh, e->arg);
-	/* Too old already: the table will have it as expired and void. */
-	if (fresh->fresh_until_us != 0 && e->wall_us > fresh->fresh_until_us)
+	if (stale)
 		book_forget(&p->book, fresh->candle_close_us);
 }
 

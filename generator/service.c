@@ -80,8 +80,12 @@ static void
 engine_opened_cb(const struct signal *signal, void *arg)
 {
 	struct service	*s = arg;
+	struct signal	 opened = *signal;
 
-	batch_open(writer_batch(s->writer), signal);
+	/* The table judges its age by the database's clock. */
+	if (opened.fresh_until_us > 1)
+		opened.fresh_until_us += session_clock_ahead_us(s->session);
+	batch_open(writer_batch(s->writer), &opened);
 }
 
 static void

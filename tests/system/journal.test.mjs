@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { Site, SIGNAL_ROWS, alive, command, program, simFeed, until, writeCandles } from './lib/site.mjs';
+import { Site, SIGNAL_ROWS, alive, command, program, root, simFeed, until, writeCandles } from './lib/site.mjs';
 import { FaultSite } from './lib/faultsite.mjs';
 import { EventStream } from './lib/sse.mjs';
 
@@ -633,8 +633,36 @@ exec awk 'BEGIN {
   assert.doesNotMatch(site.log('generator'), /refuses a row|rows that are neither/);
 }
 
+// An hour behind the database, and then set further back while it runs: a signal's age is judged all the same.
+async function clockSetBack(t) {
+  const site = await Site.create(t);
+  const clock = `${site.dir}/clock`;
+  const set = (hours) => {
+    const offset = Buffer.alloc(8);
+    offset.writeBigInt64LE(BigInt(hours) * 3600n * 1000000000n);
+    const fd = fs.openSync(clock, fs.existsSync(clock) ? 'r+' : 'w'); // never shorter: it is mapped
+    fs.writeSync(fd, offset, 0, 8, 0);
+    fs.closeSync(fd);
+  };
+  execFileSync('gcc', ['-shared', '-fPIC', '-D_GNU_SOURCE', '-o', `${site.dir}/wallclock.so`, `${root}/tests/bench/wallclock.c`]);
+  set(-1);
+  site.configure({ feed: simFeed({ pace: 1200 }), strategies: STRATEGIES });
+  await site.migrate();
+  const asan = [process.env.ASAN_OPTIONS, 'verify_asan_link_order=0'].filter(Boolean).join(':');
+  const child = generator(site, { env: { ...process.env, ASAN_OPTIONS: asan, LD_PRELOAD: `${site.dir}/wallclock.so`, TOCSIN_BENCH_CLOCK: clock } });
+  await says(child, /session: the database's clock and ours differ: have both set by the network ahead_ms=3(600|599)\d{3}\n/);
+  await until('signals', async () => await count(site, "outcome IS DISTINCT FROM 'void'") > 3, 60000);
+  set(-5);
+  const before = await count(site);
+  await until('more signals', async () => await count(site, "outcome IS DISTINCT FROM 'void' AND generated_at < now() - interval '4 h'") > 3, 60000);
+  assert.ok(before > 0);
+  assert.equal(await count(site, "outcome = 'void' AND exit_reason = 'expired'"), 0);
+  await assertEventsSane(site);
+}
+
 const chains = [
   [['random kills of generator and database leave the signals of an undisturbed run, each told once', killTest],
+    ['a clock that is an hour behind the database\'s, and set back: signals are none the older', clockSetBack],
     ['two generators with one state_dir: the second cannot take the journal, nothing is damaged', twoGenerators],
     ['what stands in the journal\'s place is named, and the journal taken up once it can be', obstacles],
     ['a journal that overflows: candles go before signals, loudly and with counts, and all goes on', overflow],
