@@ -207,12 +207,11 @@ count_waiting(struct journal *j, struct journal_found *found)
 {
 	unsigned char	 raw[HEAD_LEN];
 	struct head	 h;
-	int		 rc;
 
 	j->read_seq = j->done_seq;
 	j->read_at = j->end;
 	for (uint64_t at = MAGIC_LEN; at < j->end; at += HEAD_LEN + h.length) {
-		if ((rc = read_head(j, at, j->end, &h, raw)) != 0)
+		if (read_head(j, at, j->end, &h, raw) != 0)
 			return -1;
 		if (h.type != TYPE_DATA || h.seq <= j->done_seq)
 			continue;
