@@ -17,6 +17,7 @@
 #define NONE			SIZE_MAX
 #define SPILL_MS		200		/* rows wait in memory alone no longer than this */
 #define SPILL_BYTES		(256 << 10)	/* nor more of them, while there is no session */
+#define BATCH_BYTES	(4 << 20)		/* nor more in one transaction: the role's statement_timeout is 30 s, on any machine */
 #define DRAIN_BYTES		(256 << 10)	/* of the spool, in one transaction */
 
 enum note_kind { NOTE_CHANGED, NOTE_OPENED, NOTE_VOID };
@@ -338,6 +339,14 @@ spill(struct writer *w)
 	spool_put_take(w->spool, b, !w->session_up);
 }
 
+static size_t
+spill_bytes(const struct writer *w)
+{
+	if (!w->session_up)
+		return SPILL_BYTES;
+	return w->backlog_max / 2 < BATCH_BYTES ? w->backlog_max / 2 : BATCH_BYTES;
+}
+
 static void
 spill_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -402,7 +411,7 @@ writer_flush(struct writer *w)
 	advance(w);
 	if (batch_rows(w->gathering) == 0)
 		return;
-	if (batch_bytes(w->gathering) > (w->session_up ? w->backlog_max / 2 : SPILL_BYTES))
+	if (batch_bytes(w->gathering) > spill_bytes(w))
 		spill(w);
 	else if (!event_pending(w->spill, EV_TIMEOUT, NULL))
 		event_add(w->spill, &wait);

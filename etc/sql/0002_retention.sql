@@ -55,6 +55,8 @@ BEGIN
     SELECT s.*, (SELECT max(open_time) FROM candles c WHERE (c.exchange, c.symbol, c.timeframe) = (s.exchange, s.symbol, s.timeframe))
       - greatest(keep, keep_candles, interval '1 day') AS before FROM s
   LOOP
+    -- The lock of signals is held; what is left comes with the next call.
+    EXIT WHEN deleted >= batch * 10;
     DELETE FROM candles c WHERE (c.exchange, c.symbol, c.timeframe) = (series.exchange, series.symbol, series.timeframe)
       AND c.open_time < series.before AND c.open_time <= (SELECT max(open_time) FROM
         (SELECT o.open_time FROM candles o WHERE (o.exchange, o.symbol, o.timeframe) = (series.exchange, series.symbol, series.timeframe)
