@@ -38,6 +38,9 @@ struct session {
 	bool			 has_clock;
 };
 
+/* A COMMIT that is confirmed is done in the journal: it must outlive a crash of the server.  Stricter settings stay. */
+#define CONFIRM_FOR_GOOD	"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+
 /* Become the writer, or (a second time) see whether somebody else has been it meanwhile. */
 #define CLAIM	"UPDATE tocsin_instance SET writer = gen_random_uuid() RETURNING writer"
 #define LOOK	"SELECT writer FROM tocsin_instance"
@@ -194,6 +197,7 @@ schema_cb(const struct pg_result *res, void *arg)
 	}
 	/* The role's own setting may be another one. */
 	pg_query(s->pg, "SET lock_timeout = '2s'", 0, NULL, NULL, NULL);
+	pg_query(s->pg, CONFIRM_FOR_GOOD, 0, NULL, NULL, NULL);
 	pg_query(s->pg, s->standby ? ASK_FOR_LOCK : WAIT_FOR_LOCK, 0, NULL, locked_cb, s);
 }
 
