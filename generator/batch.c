@@ -273,7 +273,7 @@ batch_rows(const struct batch *b)
 size_t
 batch_bytes(const struct batch *b)
 {
-	return b->signal_bytes + b->candles.len;
+	return b->signal_bytes + (b->candle_rows > 0 ? b->candles.len : 0);
 }
 
 static void
@@ -443,6 +443,33 @@ batch_pack(const struct batch *b, size_t *len)
 	return bytes;
 }
 
+/* Of an array of objects (valid JSON) how many they are; 0 when it is anything else. */
+static size_t
+rows_in(const char *json, size_t len)
+{
+	size_t	 rows = 0;
+	int	 depth = 0;
+	bool	 in_string = false;
+
+	if (len < 2 || json[0] != '[' || json[len - 1] != ']')
+		return 0;
+	for (size_t i = 1; i < len - 1; i++)
+		if (in_string) {
+			if (json[i] == '\\')
+				i++;
+			else if (json[i] == '"')
+				in_string = false;
+		} else if (json[i] == '{')
+			rows += depth++ == 0;
+		else if (json[i] == '}')
+			depth--;
+		else if (depth == 0 && json[i] != ',')
+			return 0;
+		else if (json[i] == '"')
+			in_string = true;
+	return rows;
+}
+
 /* One packed statement within `left` bytes: its whole length, or 0. */
 static size_t
 unpack_one(const unsigned char *in, size_t left, enum batch_kind *kind, size_t *rows, size_t *len)
@@ -454,7 +481,8 @@ unpack_one(const unsigned char *in, size_t left, enum batch_kind *kind, size_t *
 	*kind = (enum batch_kind)(letter - letters);
 	*rows = get32(in + 1);
 	*len = get32(in + 5);
-	if (*len > left - PACK_HEAD || *rows == 0 || !json_valid((const char *)in + PACK_HEAD, *len) || in[PACK_HEAD] != '[')
+	if (*len > left - PACK_HEAD || *rows == 0 || !json_valid((const char *)in + PACK_HEAD, *len) ||
+	    rows_in((const char *)in + PACK_HEAD, *len) != *rows)
 		return 0;
 	return PACK_HEAD + *len;
 }

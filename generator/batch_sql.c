@@ -19,6 +19,13 @@
 	" entry, stop_loss, initial_stop, targets, confidence, reason, indicators, last_price, max_favorable, max_adverse," \
 	" generated_at, expires_at"
 
+/* Of the price in the row and the one that comes, what lies further up (GREATEST) or down (LEAST) for the signal's side. */
+#define FURTHER(column, long_, short_)	\
+	"CASE s.side WHEN 'long' THEN " long_ "(s." column ", r." column ") ELSE " short_ "(s." column ", r." column ") END"
+#define TIGHTER_STOP	FURTHER("stop_loss", "greatest", "least")
+#define FURTHER_PRICES	\
+	"max_favorable = " FURTHER("max_favorable", "greatest", "least") ", max_adverse = " FURTHER("max_adverse", "least", "greatest")
+
 const char *const batch_names[BATCH_KINDS] = {
 	[BATCH_OPEN] = "open", [BATCH_CHANGE] = "change", [BATCH_CANDLES] = "candles", [BATCH_CORRECT] = "correct",
 	[BATCH_REFRESH] = "refresh", [BATCH_STATE] = "state"
@@ -26,7 +33,9 @@ const char *const batch_names[BATCH_KINDS] = {
 
 /*
  * Each can run twice (the answer to a COMMIT was lost) and then changes
- * nothing: an identity is inserted once, a closed signal is left alone.
+ * nothing: an identity is inserted once, a closed signal is left alone, and
+ * targets, stop and excursions only ever move one way (a journal whose marks
+ * were lost with the machine brings old rows once more).
  */
 const char *const batch_sql[BATCH_KINDS] = {
 	[BATCH_OPEN] =
@@ -40,17 +49,18 @@ const char *const batch_sql[BATCH_KINDS] = {
 	    " CROSS JOIN LATERAL (SELECT coalesce(fresh_until < clock_timestamp(), false) AS stale) AS x"
 	    " ON CONFLICT DO NOTHING"
 	    " RETURNING id, symbol, timeframe, strategy, side, entry, stop_loss, confidence,"
-	    " (extract(epoch FROM generated_at) * 1000000)::bigint",
+	    " (extract(epoch FROM generated_at) * 1000000)::bigint, status",
 	[BATCH_CHANGE] =
-	    "UPDATE signals s SET status = r.status, targets_hit = r.targets_hit, stop_loss = r.stop_loss,"
-	    " last_price = r.last_price, max_favorable = r.max_favorable, max_adverse = r.max_adverse,"
+	    "UPDATE signals s SET status = r.status, targets_hit = greatest(s.targets_hit, r.targets_hit), stop_loss = " TIGHTER_STOP ","
+	    " last_price = r.last_price, " FURTHER_PRICES ","
 	    " exit_price = r.exit_price, exit_reason = r.exit_reason, outcome = r.outcome, pnl_ratio = r.pnl_ratio,"
 	    " r_multiple = r.r_multiple, closed_at = r.closed_at"
 	    " FROM json_to_recordset($1::json) AS r(" IDENTITY_COLUMNS ", status text, targets_hit smallint, stop_loss numeric,"
 	    " last_price numeric, max_favorable numeric, max_adverse numeric, exit_price numeric, exit_reason text,"
 	    " outcome text, pnl_ratio double precision, r_multiple double precision, closed_at timestamptz)"
 	    " WHERE " IDENTITY_MATCHES " AND s.status = 'active'"
-	    " AND (s.status, s.targets_hit, s.stop_loss) IS DISTINCT FROM (r.status, r.targets_hit, r.stop_loss)"
+	    " AND (s.status, s.targets_hit, s.stop_loss) IS DISTINCT FROM"
+	    " (r.status, greatest(s.targets_hit, r.targets_hit), " TIGHTER_STOP ")"
 	    " RETURNING s.id, s.symbol, s.timeframe, s.strategy, s.side, s.status, s.targets_hit, s.stop_loss, s.exit_price,"
 	    " s.outcome, s.r_multiple",
 	[BATCH_CANDLES] = INSERT_CANDLES " ON CONFLICT DO NOTHING",
@@ -59,7 +69,7 @@ const char *const batch_sql[BATCH_KINDS] = {
 	    " high = EXCLUDED.high, low = EXCLUDED.low, close = EXCLUDED.close, volume = EXCLUDED.volume,"
 	    " trades = EXCLUDED.trades, source = EXCLUDED.source",
 	[BATCH_REFRESH] =
-	    "WITH refreshed AS (UPDATE signals s SET last_price = r.last_price, max_favorable = r.max_favorable, max_adverse = r.max_adverse"
+	    "WITH refreshed AS (UPDATE signals s SET last_price = r.last_price, " FURTHER_PRICES
 	    " FROM json_to_recordset($1::json) AS r(" IDENTITY_COLUMNS ", last_price numeric, max_favorable numeric,"
 	    " max_adverse numeric) WHERE " IDENTITY_MATCHES " AND s.status = 'active')"
 	    " SELECT s.exchange, s.symbol, s.timeframe, s.strategy, (extract(epoch FROM s.candle_open_time) * 1000000)::bigint,"

@@ -19,7 +19,7 @@ static const struct conf_key generator_keys[] = {
 	{ .name = "fill_max", .type = CONF_INT, .offset = offsetof(struct generator_conf, fill_max), .def = "60",
 	  .min = 0, .max = 100000, .help = "longest run of intervals without trades that is filled with flat candles; a longer one stays empty" },
 	{ .name = "backlog_max", .type = CONF_SIZE, .offset = offsetof(struct generator_conf, backlog_max), .def = "8M",
-	  .min = 65536, .max = 67108864, .help = "rows waiting for the database beyond this hold back feeds that can wait (sim, file); also the limit of what waits in memory while the journal cannot be written" },
+	  .min = 65536, .max = 67108864, .help = "rows waiting for the database beyond this, or a quarter of journal_max, hold back feeds that can wait (sim, file); twice that and 1M is the limit of what waits in memory while the journal cannot be written" },
 	{ .name = "journal_max", .type = CONF_SIZE, .offset = offsetof(struct generator_conf, journal_max), .def = "256M",
 	  .min = 1048576, .max = 1099511627776, .help = "size of the journal in state_dir that keeps what the database has not taken; from three quarters on candles are left out, beyond it signals are lost" },
 	{ .name = "retention", .type = CONF_DURATION, .offset = offsetof(struct generator_conf, retention_ms), .def = "90d",

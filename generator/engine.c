@@ -238,6 +238,7 @@ static void
 open_signal(struct stream *s, struct pair *p, struct signal *fresh)
 {
 	struct engine	*e = s->engine;
+	bool		 stale;
 
 	if (p->book.active && p->book.signal.side == fresh->side)
 		return;
@@ -255,12 +256,15 @@ open_signal(struct stream *s, struct pair *p, struct signal *fresh)
 	fresh->generated_us = e->wall_us;
 	if (e->conf.mode != MODE_REPLAY)
 		fresh->fresh_until_us = (s->real_time ? fresh->candle_close_us : fresh->generated_us) + strategy_max_age_us(p->strategy);
+	/* Too old already: whatever the database's clock says, it is void there and gone here. */
+	stale = fresh->fresh_until_us != 0 && e->wall_us > fresh->fresh_until_us;
+	if (stale)
+		fresh->fresh_until_us = 1;
 	book_open(&p->book, fresh);
 	p->opened_us = fresh->candle_open_us;
 	e->opened++;
 	e->handler.opened(fresh, e->arg);
-	/* Too old already: the table will have it as expired and void. */
-	if (fresh->fresh_until_us != 0 && e->wall_us > fresh->fresh_until_us)
+	if (stale)
 		book_forget(&p->book, fresh->candle_close_us);
 }
 
@@ -479,6 +483,13 @@ find_stream(const struct engine *e, const char *exchange, const char *symbol)
 	return s;
 }
 
+/* An operator's clock may be ahead of the market's, by years in a replay: cooldown and guard begin now at the latest. */
+static int64_t
+closed_at(const struct stream *s, int64_t closed_us)
+{
+	return closed_us < s->next_open_us ? closed_us : s->next_open_us;
+}
+
 static void
 book_closed(struct book *b, const char *timeframe, const char *strategy, int64_t candle_open_us, int64_t closed_us)
 {
@@ -499,6 +510,7 @@ engine_closed(struct engine *e, const char *exchange, const char *symbol, const 
 
 	if (s == NULL)
 		return;
+	closed_us = closed_at(s, closed_us);
 	for (size_t i = 0; i < s->pair_count; i++)
 		book_closed(&s->pairs[i].book, timeframe, strategy, candle_open_us, closed_us);
 	for (size_t i = 0; i < s->orphan_count; i++)
@@ -508,6 +520,7 @@ engine_closed(struct engine *e, const char *exchange, const char *symbol, const 
 void
 engine_restore(struct engine *e, const struct signal *signal)
 {
+	struct signal	 restored = *signal;
 	struct stream	*s;
 
 	if (signal->mode != e->conf.mode)
@@ -518,10 +531,11 @@ engine_restore(struct engine *e, const struct signal *signal)
 			    signal->exchange, signal->symbol, signal->strategy);
 		return;
 	}
+	restored.closed_us = closed_at(s, signal->closed_us);
 	for (size_t i = 0; i < s->pair_count; i++)
 		if (strcmp(strategy_name(s->pairs[i].strategy), signal->strategy) == 0 &&
 		    strategy_timeframe(s->pairs[i].strategy) == signal->timeframe) {
-			book_restore(&s->pairs[i].book, signal);
+			book_restore(&s->pairs[i].book, &restored);
 			return;
 		}
 	orphan_restore(s, signal);

@@ -25,6 +25,7 @@
 #define TYPE_DATA	1
 #define TYPE_MARK	2
 #define LENGTH_MAX	(UINT32_C(1) << 30)
+#define SEQ_MAX		(UINT64_C(1) << 62)	/* far from both ends: numbers are never used up */
 #define KEEP_BYTES	(1 << 20)	/* once all is done a file beyond this is emptied */
 
 struct journal {
@@ -167,6 +168,15 @@ write_record(struct journal *j, unsigned char type, uint64_t seq, const void *da
 
 /* Opening */
 
+/* Data are numbered one by one, a mark's number is that of a record before it. */
+static bool
+is_in_order(const struct journal *j, const struct head *h, bool first)
+{
+	if (h->type == TYPE_MARK)
+		return !first && h->seq < j->next_seq;
+	return first ? h->seq > 0 && h->seq < SEQ_MAX : h->seq == j->next_seq;
+}
+
 /* Walk the records up to the first that is no good; that is the end. */
 static int
 scan(struct journal *j, uint64_t size)
@@ -179,18 +189,16 @@ scan(struct journal *j, uint64_t size)
 	j->end = MAGIC_LEN;
 	while ((rc = read_record(j, j->end, size, &h, &data)) == 0) {
 		free(data);
+		if (!is_in_order(j, &h, first))
+			break;
 		if (h.type == TYPE_MARK && h.seq > j->done_seq)
 			j->done_seq = h.seq;
-		if (h.type == TYPE_DATA && !first && h.seq != j->next_seq)
-			break;
 		if (h.type == TYPE_DATA) {
 			j->next_seq = h.seq + 1;
 			first = false;
 		}
 		j->end += HEAD_LEN + h.length;
 	}
-	if (j->next_seq <= j->done_seq)
-		j->next_seq = j->done_seq + 1;
 	return rc == -1 ? -1 : 0;
 }
 
@@ -199,12 +207,11 @@ count_waiting(struct journal *j, struct journal_found *found)
 {
 	unsigned char	 raw[HEAD_LEN];
 	struct head	 h;
-	int		 rc;
 
 	j->read_seq = j->done_seq;
 	j->read_at = j->end;
 	for (uint64_t at = MAGIC_LEN; at < j->end; at += HEAD_LEN + h.length) {
-		if ((rc = read_head(j, at, j->end, &h, raw)) != 0)
+		if (read_head(j, at, j->end, &h, raw) != 0)
 			return -1;
 		if (h.type != TYPE_DATA || h.seq <= j->done_seq)
 			continue;
@@ -216,8 +223,25 @@ count_waiting(struct journal *j, struct journal_found *found)
 	return 0;
 }
 
+/* The file's name must outlive the machine too. */
 static int
-load(struct journal *j, struct journal_found *found)
+sync_folder(const char *path)
+{
+	char	*folder = xstrdup(path), *slash = strrchr(folder, '/');
+	int	 fd, rc = -1;
+
+	if (slash != NULL)
+		*slash = '\0';
+	fd = open(slash == NULL ? "." : slash == folder ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(folder);
+	if (fd != -1)
+		rc = fsync(fd);
+	fd_close(&fd);
+	return rc;
+}
+
+static int
+load(struct journal *j, const char *path, struct journal_found *found)
 {
 	struct stat	 st;
 	char		 magic[MAGIC_LEN];
@@ -234,7 +258,7 @@ load(struct journal *j, struct journal_found *found)
 		if (ftruncate(j->fd, 0) == -1)
 			return -1;
 		errno = ENOSPC;
-		return pwrite(j->fd, MAGIC, MAGIC_LEN, 0) == MAGIC_LEN ? 0 : -1;
+		return pwrite(j->fd, MAGIC, MAGIC_LEN, 0) == MAGIC_LEN ? sync_folder(path) : -1;
 	}
 	if (read_at(j->fd, magic, MAGIC_LEN, 0) != 0)
 		return -1;
@@ -259,7 +283,7 @@ journal_open(const char *path, uint64_t max, struct journal_found *found)
 	j->next_seq = 1;
 	/* Non-blocking, so that a FIFO put there holds nobody up. */
 	j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	if (j->fd == -1 || load(j, found) == -1) {
+	if (j->fd == -1 || load(j, path, found) == -1) {
 		err = errno;
 		journal_close(j);
 		errno = err;
@@ -279,6 +303,16 @@ journal_close(struct journal *j)
 
 /* Use */
 
+/* All of it is done. */
+static int
+empty(struct journal *j)
+{
+	if (ftruncate(j->fd, MAGIC_LEN) == -1)
+		return -1;
+	j->end = j->read_at = MAGIC_LEN;
+	return 0;
+}
+
 int
 journal_append(struct journal *j, const void *data, size_t len, bool durable)
 {
@@ -289,8 +323,13 @@ journal_append(struct journal *j, const void *data, size_t len, bool durable)
 		errno = EFBIG;
 		return -1;
 	}
-	if (write_record(j, TYPE_DATA, j->next_seq, data, len) == -1)
-		return -1;
+	if (write_record(j, TYPE_DATA, j->next_seq, data, len) == -1) {
+		/* A disk as small as that: what is done makes room. */
+		if (journal_waiting(j) > 0 || j->end == MAGIC_LEN || empty(j) == -1 ||
+		    write_record(j, TYPE_DATA, j->next_seq, data, len) == -1)
+			return -1;
+		before = MAGIC_LEN;
+	}
 	if (durable && fdatasync(j->fd) == -1) {
 		err = errno;
 		j->end = before;
@@ -356,11 +395,56 @@ journal_done(struct journal *j)
 		return;
 	j->in_hand = 0;
 	j->done_seq = j->read_seq;
-	/* When nothing waits a long file begins anew, or it would grow for ever. */
-	if (j->unread == 0 && j->end > KEEP_BYTES && ftruncate(j->fd, MAGIC_LEN) == 0)
-		j->end = j->read_at = MAGIC_LEN;
-	else if (write_record(j, TYPE_MARK, j->done_seq, NULL, 0) == 0 && j->unread == 0)
-		j->read_at = j->end;
+	/* When nothing waits a long file begins anew, or it would grow for ever; also one that a full disk lets no mark into. */
+	if ((j->unread != 0 || j->end <= KEEP_BYTES) && write_record(j, TYPE_MARK, j->done_seq, NULL, 0) == 0) {
+		if (j->unread == 0)
+			j->read_at = j->end;
+	} else if (j->unread == 0)
+		(void)empty(j);
+}
+
+bool
+journal_is_at(const struct journal *j, const char *path)
+{
+	struct stat	 ours, there;
+
+	return fstat(j->fd, &ours) == -1 || (lstat(path, &there) == 0 && there.st_dev == ours.st_dev && there.st_ino == ours.st_ino);
+}
+
+static int
+copy(const struct journal *j, int to)
+{
+	static char	 block[65536];
+	size_t		 len;
+	ssize_t		 n;
+
+	for (uint64_t at = 0; at < j->end; at += (uint64_t)n) {
+		len = j->end - at < sizeof(block) ? (size_t)(j->end - at) : sizeof(block);
+		if (read_at(j->fd, block, len, at) != 0)
+			return -1;
+		if ((n = pwrite(to, block, len, (off_t)at)) == -1)
+			return -1;
+	}
+	return fdatasync(to);
+}
+
+int
+journal_move(struct journal *j, const char *path)
+{
+	int	 fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), err;
+
+	if (fd == -1)
+		return -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1 || copy(j, fd) == -1 || sync_folder(path) == -1) {
+		err = errno;
+		(void)unlink(path);
+		fd_close(&fd);
+		errno = err;
+		return -1;
+	}
+	fd_close(&j->fd);
+	j->fd = fd;
+	return 0;
 }
 
 bool

@@ -53,6 +53,14 @@ uint64_t	 journal_skip(struct journal *j);
 /* All that was in hand is done.  A mark that cannot be written costs only that it is read again after a restart. */
 void		 journal_done(struct journal *j);
 
+/*
+ * Its file is still the one at `path`; and when somebody took that away, a new
+ * one there with the same in it, which is used from now on.  -1 with errno, EEXIST
+ * when something else stands there; then the old one stays in use.
+ */
+bool		 journal_is_at(const struct journal *j, const char *path);
+int		 journal_move(struct journal *j, const char *path);
+
 bool		 journal_all_in_hand(const struct journal *j);
 uint64_t	 journal_unread(const struct journal *j);		/* bytes that are not in hand */
 uint64_t	 journal_waiting(const struct journal *j);		/* bytes that are not done, in hand or not */

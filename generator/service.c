@@ -22,6 +22,7 @@
 #include "generator/writer.h"
 
 #define STOP_LIMIT_S	3	/* for the commit in hand; the watchdog's kill_grace is longer */
+#define TURN_ROOM	(INT64_C(1) << 20)	/* for the rows of one turn of a feed */
 
 /* One feed and where its symbols go. */
 struct source {
@@ -79,8 +80,12 @@ static void
 engine_opened_cb(const struct signal *signal, void *arg)
 {
 	struct service	*s = arg;
+	struct signal	 opened = *signal;
 
-	batch_open(writer_batch(s->writer), signal);
+	/* The table judges its age by the database's clock. */
+	if (opened.fresh_until_us > 1)
+		opened.fresh_until_us += session_clock_ahead_us(s->session);
+	batch_open(writer_batch(s->writer), &opened);
 }
 
 static void
@@ -496,6 +501,7 @@ set_up(struct service *s)
 	const struct session_handler	 session = { .up = session_up_cb, .down = session_down_cb };
 	const struct writer_handler	 writer = { .committed = writer_committed_cb, .closed = writer_closed_cb };
 	char				*path = journal_path(s);
+	int64_t				 backlog;
 
 	if ((s->base = event_base_new()) == NULL)
 		fatalx("generator", "cannot make an event loop");
@@ -507,9 +513,11 @@ set_up(struct service *s)
 		fatalx("generator", "out of memory");
 	make_sources(s);
 	s->session = session_new(s->base, generator_conf_database(&s->conf), &session, s);
-	s->spool = spool_new(path, (uint64_t)s->conf.journal_max, (size_t)s->conf.backlog_max);
+	/* What comes in the turn that reaches the backlog's limit must still fit, candles and all. */
+	backlog = s->conf.backlog_max < s->conf.journal_max / 4 ? s->conf.backlog_max : s->conf.journal_max / 4;
+	s->spool = spool_new(path, (uint64_t)s->conf.journal_max, (size_t)(2 * backlog + TURN_ROOM));
 	free(path);
-	s->writer = writer_new(s->base, session_pg(s->session), s->spool, (size_t)s->conf.backlog_max, &writer, s);
+	s->writer = writer_new(s->base, session_pg(s->session), s->spool, (size_t)backlog, &writer, s);
 	if (s->conf.retention_ms > 0)
 		s->retention = retention_new(s->base, s->session, s->conf.retention_ms * 1000, history_us(s));
 	s->heartbeat = heartbeat_new(s->base, (unsigned)s->conf.suite.heartbeat_interval_ms, &heartbeat, s);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/pg.h"
 #include "common/schema.h"
@@ -21,6 +22,7 @@
 #define ASK_FOR_LOCK	"SELECT pg_try_advisory_lock(hashtext('tocsin.generator'))"
 #define LOCK_TIMEOUT	"55P03"
 #define ASK_AGAIN_S	1
+#define CLOCK_TOLD_US	2000000
 
 struct session {
 	struct event		*ask_again;
@@ -31,12 +33,18 @@ struct session {
 	/* Who we were when we became the writer: our mark in the database, our session there. */
 	char			*mark, *backend_pid, *backend_start;
 	bool			 evicting;	/* our own lost session, which may hold the lock still */
+	/* The database's wall clock minus our monotonic one: holds when our wall clock is set. */
+	int64_t			 clock_us;
+	bool			 has_clock;
 };
+
+/* A COMMIT that is confirmed is done in the journal: it must outlive a crash of the server.  Stricter settings stay. */
+#define CONFIRM_FOR_GOOD	"SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
 /* Become the writer, or (a second time) see whether somebody else has been it meanwhile. */
 #define CLAIM	"UPDATE tocsin_instance SET writer = gen_random_uuid() RETURNING writer"
 #define LOOK	"SELECT writer FROM tocsin_instance"
-#define WHO_AM_I "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+#define WHO_AM_I "SELECT pid, backend_start, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 #define EVICT	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND backend_start = $2::timestamptz"
 
 static void	 locked_cb(const struct pg_result *res, void *arg);
@@ -76,6 +84,11 @@ who_cb(const struct pg_result *res, void *arg)
 		return;
 	replace(&s->backend_pid, pg_text(res, 0, 0));
 	replace(&s->backend_start, pg_text(res, 0, 1));
+	s->clock_us = pg_int(res, 0, 2) - clock_mono_us();
+	s->has_clock = true;
+	if (llabs(session_clock_ahead_us(s)) > CLOCK_TOLD_US)
+		log_warnx("session", "the database's clock and ours differ: have both set by the network ahead_ms=%lld",
+		    (long long)session_clock_ahead_us(s) / 1000);
 }
 
 static void
@@ -184,6 +197,7 @@ schema_cb(const struct pg_result *res, void *arg)
 	}
 	/* The role's own setting may be another one. */
 	pg_query(s->pg, "SET lock_timeout = '2s'", 0, NULL, NULL, NULL);
+	pg_query(s->pg, CONFIRM_FOR_GOOD, 0, NULL, NULL, NULL);
 	pg_query(s->pg, s->standby ? ASK_FOR_LOCK : WAIT_FOR_LOCK, 0, NULL, locked_cb, s);
 }
 
@@ -249,6 +263,12 @@ bool
 session_is_up(const struct session *s)
 {
 	return s->up;
+}
+
+int64_t
+session_clock_ahead_us(const struct session *s)
+{
+	return s->has_clock ? s->clock_us + clock_mono_us() - clock_wall_us() : 0;
 }
 
 const char *

@@ -7,6 +7,7 @@
 #ifndef TOCSIN_GENERATOR_SESSION_H
 #define TOCSIN_GENERATOR_SESSION_H
 #include <stdbool.h>
+#include <stdint.h>
 
 struct event_base;
 struct jsonw;
@@ -27,5 +28,8 @@ struct session	*session_new(struct event_base *base, const char *conninfo, const
 void		 session_free(struct session *s);
 struct pg	*session_pg(struct session *s);	/* borrowed */
 bool		 session_is_up(const struct session *s);
+
+/* How far the database's clock is ahead of ours (wall); 0 before the first connection. */
+int64_t		 session_clock_ahead_us(const struct session *s);
 const char	*session_state(const struct session *s);	/* for STATUS: "writing", "standby", … */
 #endif

@@ -13,11 +13,16 @@
 #define OPEN_AGAIN_US	INT64_C(5000000)
 #define TELL_AGAIN_US	INT64_C(10000000)	/* of what is being dropped */
 
-/* A packed batch that the journal did not take. */
+/* Packed batches that the journal did not take, oldest first. */
 struct kept {
 	void		*data;
 	size_t		 len;
 	struct kept	*next;
+};
+
+struct queue {
+	struct kept	*first, **last;
+	size_t		 bytes;
 };
 
 struct spool {
@@ -25,12 +30,50 @@ struct spool {
 	uint64_t	 journal_max;
 	size_t		 memory_max;
 	struct journal	*journal;		/* NULL: cannot be opened */
-	struct kept	*kept, **last_kept;
-	size_t		 kept_bytes;
+	/*
+	 * In memory alone.  Nothing newer goes to the journal before them: after
+	 * a kill it would be committed, and they would be a hole.
+	 */
+	struct queue	 in_hand, waiting;
+	bool		 in_use;		/* rows of this run have gone through it */
 	bool		 in_trouble;		/* told that the journal cannot be written */
-	int64_t		 opened_us, told_us;	/* last attempt; last line about what was dropped */
+	int64_t		 opened_us, looked_us;	/* last attempt; last look whether it is still there */
+	int64_t		 told_us;		/* last line about what was dropped */
 	uint64_t	 others_dropped, signals_dropped, others_told, signals_told;
 };
+
+/* Queues */
+
+static void
+queue_put_take(struct queue *q, void *data, size_t len)
+{
+	struct kept	*k = xcalloc(1, sizeof(*k));
+
+	*k = (struct kept){ .data = data, .len = len };
+	*q->last = k;
+	q->last = &k->next;
+	q->bytes += len;
+}
+
+/* Its first; the data stays for the caller to free. */
+static struct kept
+queue_pop(struct queue *q)
+{
+	struct kept	 k = *q->first;
+
+	free(q->first);
+	if ((q->first = k.next) == NULL)
+		q->last = &q->first;
+	q->bytes -= k.len;
+	return k;
+}
+
+static void
+queue_clear(struct queue *q)
+{
+	while (q->first != NULL)
+		free(queue_pop(q).data);
+}
 
 struct spool *
 spool_new(const char *path, uint64_t journal_max, size_t memory_max)
@@ -40,7 +83,8 @@ spool_new(const char *path, uint64_t journal_max, size_t memory_max)
 	s->path = xstrdup(path);
 	s->journal_max = journal_max;
 	s->memory_max = memory_max;
-	s->last_kept = &s->kept;
+	s->in_hand.last = &s->in_hand.first;
+	s->waiting.last = &s->waiting.first;
 	s->opened_us = s->told_us = -OPEN_AGAIN_US - TELL_AGAIN_US;
 	return s;
 }
@@ -48,15 +92,10 @@ spool_new(const char *path, uint64_t journal_max, size_t memory_max)
 void
 spool_free(struct spool *s)
 {
-	struct kept	*k;
-
 	if (s == NULL)
 		return;
-	while ((k = s->kept) != NULL) {
-		s->kept = k->next;
-		free(k->data);
-		free(k);
-	}
+	queue_clear(&s->in_hand);
+	queue_clear(&s->waiting);
 	journal_close(s->journal);
 	free(s->path);
 	free(s);
@@ -84,6 +123,9 @@ mend_of(int err)
 	case EWOULDBLOCK:
 		return "another generator uses it: give each a state_dir of its own";
 	case EINVAL:
+	case EISDIR:
+	case ELOOP:
+	case ENXIO:
 		return "it is no journal of tocsin: move it away";
 	case EACCES:
 	case EPERM:
@@ -94,6 +136,74 @@ mend_of(int err)
 		return "make room on the disk";
 	default:
 		return "see [tocsin] state_dir";
+	}
+}
+
+static void
+cannot_write(struct spool *s)
+{
+	int	 err = errno;
+
+	if (!s->in_trouble)
+		log_warnx("journal", "cannot be written, what waits stays in memory: %s path=%s why=\"%s\"", mend_of(err), s->path, strerror(err));
+	s->in_trouble = true;
+}
+
+static void
+can_write(struct spool *s)
+{
+	if (s->in_trouble)
+		log_info("journal", "can be written again path=%s", s->path);
+	s->in_trouble = false;
+}
+
+/* A file that was deleted takes all with it when this process ends. */
+static void
+keep_at_place(struct spool *s)
+{
+	if (clock_mono_us() - s->looked_us < OPEN_AGAIN_US)
+		return;
+	s->looked_us = clock_mono_us();
+	if (journal_is_at(s->journal, s->path))
+		return;
+	make_folder(s->path);
+	if (journal_move(s->journal, s->path) == 0)
+		log_warnx("journal", "was taken away while in use, made anew with all that was in it path=%s", s->path);
+	else
+		log_warn("journal", "was taken away while in use and cannot be made anew: %s path=%s",
+		    errno == EEXIST ? "move away what stands there now" : mend_of(errno), s->path);
+}
+
+/* 0; -1 with EFBIG when its room is used up, or another errno when it cannot be written. */
+static int
+append(struct spool *s, const void *data, size_t len, bool durable)
+{
+	if (s->journal == NULL) {
+		errno = ENODEV;
+		return -1;
+	}
+	keep_at_place(s);
+	if (journal_append(s->journal, data, len, durable) == -1) {
+		if (errno != EFBIG)
+			cannot_write(s);
+		return -1;
+	}
+	can_write(s);
+	return 0;
+}
+
+/* What is in memory alone goes to the journal before anything newer: true when nothing is left there. */
+static bool
+save_memory(struct spool *s, bool durable)
+{
+	for (struct queue *q = &s->in_hand; ; q = &s->waiting) {
+		while (q->first != NULL && append(s, q->first->data, q->first->len, durable) == 0) {
+			free(queue_pop(q).data);
+			if (q == &s->in_hand)
+				journal_take(s->journal);
+		}
+		if (q->first != NULL || q == &s->waiting)
+			return q->first == NULL;
 	}
 }
 
@@ -116,12 +226,16 @@ spool_open(struct spool *s)
 		errno = err;
 		return -1;
 	}
-	s->in_trouble = false;
+	can_write(s);
 	if (found.cut > 0)
 		log_warnx("journal", "cut off a torn tail path=%s bytes=%llu", s->path, (unsigned long long)found.cut);
 	if (found.records > 0)
 		log_info("journal", "an earlier run left batches to commit path=%s batches=%llu bytes=%llu", s->path,
 		    (unsigned long long)found.records, (unsigned long long)found.bytes);
+	if (found.records > 0 && s->in_use) {
+		(void)save_memory(s, true);
+		fatalx("journal", "what an earlier run left could not be read before: starting over to commit it first path=%s", s->path);
+	}
 	return 0;
 }
 
@@ -131,41 +245,6 @@ open_again(struct spool *s)
 	if (s->journal == NULL && clock_mono_us() - s->opened_us >= OPEN_AGAIN_US)
 		(void)spool_open(s);
 	return s->journal != NULL;
-}
-
-static void
-cannot_write(struct spool *s)
-{
-	int	 err = errno;
-
-	if (!s->in_trouble)
-		log_warnx("journal", "cannot be written, what waits stays in memory: %s path=%s why=\"%s\"", mend_of(err), s->path, strerror(err));
-	s->in_trouble = true;
-}
-
-static void
-can_write(struct spool *s)
-{
-	if (s->in_trouble)
-		log_info("journal", "can be written again path=%s", s->path);
-	s->in_trouble = false;
-}
-
-/* 0; -1 with EFBIG when its room is used up, or another errno when it cannot be written. */
-static int
-append(struct spool *s, const void *data, size_t len, bool durable)
-{
-	if (!open_again(s)) {
-		errno = ENODEV;
-		return -1;
-	}
-	if (journal_append(s->journal, data, len, durable) == -1) {
-		if (errno != EFBIG)
-			cannot_write(s);
-		return -1;
-	}
-	can_write(s);
-	return 0;
 }
 
 /* What does not fit */
@@ -204,41 +283,6 @@ make_fit(struct spool *s, struct batch *b, uint64_t used, uint64_t max, void **d
 
 /* In and out */
 
-static void
-keep(struct spool *s, void *data, size_t len)
-{
-	struct kept	*k = xcalloc(1, sizeof(*k));
-
-	*k = (struct kept){ .data = data, .len = len };
-	*s->last_kept = k;
-	s->last_kept = &k->next;
-	s->kept_bytes += len;
-}
-
-static struct kept *
-take_kept(struct spool *s)
-{
-	struct kept	*k = s->kept;
-
-	if ((s->kept = k->next) == NULL)
-		s->last_kept = &s->kept;
-	s->kept_bytes -= k->len;
-	return k;
-}
-
-/* The journal works again: what is in memory alone goes there first. */
-static void
-save_kept(struct spool *s, bool durable)
-{
-	struct kept	*k;
-
-	while (s->kept != NULL && append(s, s->kept->data, s->kept->len, durable) == 0) {
-		k = take_kept(s);
-		free(k->data);
-		free(k);
-	}
-}
-
 /* Into the journal: true when that is done with, be it that nothing of it fits. */
 static bool
 put_in_journal(struct spool *s, struct batch *b, bool durable)
@@ -247,7 +291,7 @@ put_in_journal(struct spool *s, struct batch *b, bool durable)
 	size_t	 len;
 	bool	 done;
 
-	if (s->kept != NULL || !open_again(s))
+	if (!open_again(s) || !save_memory(s, durable))
 		return false;
 	if (!make_fit(s, b, journal_waiting(s->journal), s->journal_max, &data, &len))
 		return true;
@@ -262,9 +306,9 @@ spool_put_take(struct spool *s, struct batch *b, bool durable)
 	void	*data;
 	size_t	 len;
 
-	save_kept(s, durable);
-	if (!put_in_journal(s, b, durable) && make_fit(s, b, s->kept_bytes, s->memory_max, &data, &len))
-		keep(s, data, len);
+	s->in_use = true;
+	if (!put_in_journal(s, b, durable) && make_fit(s, b, s->waiting.bytes, s->memory_max, &data, &len))
+		queue_put_take(&s->waiting, data, len);
 	batch_free(b);
 	tell_dropped(s);
 }
@@ -275,9 +319,12 @@ spool_note(struct spool *s, const struct batch *b)
 	size_t	 len;
 	void	*data = batch_pack(b, &len);
 
-	if (append(s, data, len, false) == 0)
+	s->in_use = true;
+	if (open_again(s) && append(s, data, len, false) == 0) {
 		journal_take(s->journal);
-	free(data);
+		free(data);
+	} else
+		queue_put_take(&s->in_hand, data, len);
 }
 
 /* Records of the journal into the batch. */
@@ -304,14 +351,13 @@ next_of_journal(struct spool *s, struct batch *b, size_t bytes)
 static void
 next_of_memory(struct spool *s, struct batch *b)
 {
-	struct kept	*k = take_kept(s);
+	struct kept	 k = queue_pop(&s->waiting);
 
+	(void)batch_unpack(b, k.data, k.len);		/* our own bytes, never outside this process */
+	queue_put_take(&s->in_hand, k.data, k.len);
 	/* Safe from here on, if the disk lets us; it is about to be sent either way. */
-	if (append(s, k->data, k->len, false) == 0)
-		journal_take(s->journal);
-	(void)batch_unpack(b, k->data, k->len);		/* our own bytes, never outside this process */
-	free(k->data);
-	free(k);
+	if (open_again(s))
+		(void)save_memory(s, false);
 }
 
 struct batch *
@@ -336,6 +382,7 @@ spool_next(struct spool *s, size_t bytes)
 void
 spool_done(struct spool *s)
 {
+	queue_clear(&s->in_hand);
 	if (s->journal != NULL)
 		journal_done(s->journal);
 }
@@ -343,25 +390,25 @@ spool_done(struct spool *s)
 bool
 spool_is_empty(const struct spool *s)
 {
-	return s->kept == NULL && (s->journal == NULL || journal_all_in_hand(s->journal));
+	return s->waiting.first == NULL && (s->journal == NULL || journal_all_in_hand(s->journal));
 }
 
 bool
 spool_is_short_of_room(const struct spool *s)
 {
-	return s->kept_bytes > s->memory_max / 2 || (s->journal != NULL && journal_waiting(s->journal) > s->journal_max / 2);
+	return s->in_hand.bytes + s->waiting.bytes > s->memory_max / 2 || (s->journal != NULL && journal_waiting(s->journal) > s->journal_max / 2);
 }
 
 uint64_t
 spool_bytes(const struct spool *s)
 {
-	return s->kept_bytes + (s->journal == NULL ? 0 : journal_unread(s->journal));
+	return s->waiting.bytes + (s->journal == NULL ? 0 : journal_unread(s->journal));
 }
 
 bool
-spool_is_on_disk(const struct spool *s)
+spool_save(struct spool *s)
 {
-	return s->kept == NULL && s->journal != NULL;
+	return (s->in_hand.first == NULL && s->waiting.first == NULL) || (open_again(s) && save_memory(s, true));
 }
 
 void
@@ -370,7 +417,7 @@ spool_status_json(const struct spool *s, struct jsonw *w)
 	jsonw_object(w, "journal");
 	jsonw_str(w, "state", s->in_trouble ? "cannot be written" : s->journal == NULL ? "not open" : "ok");
 	jsonw_int(w, "waiting_bytes", (int64_t)spool_bytes(s));
-	jsonw_int(w, "memory_bytes", (int64_t)s->kept_bytes);
+	jsonw_int(w, "memory_bytes", (int64_t)(s->in_hand.bytes + s->waiting.bytes));
 	jsonw_int(w, "candle_rows_dropped", (int64_t)s->others_dropped);
 	jsonw_int(w, "signal_rows_dropped", (int64_t)s->signals_dropped);
 	jsonw_end_object(w);

@@ -23,6 +23,8 @@ void		 spool_free(struct spool *s);
  * Open the journal: 0 with what an earlier run left in it before everything
  * else; -1 with errno and a line in the log, and then the spool works in memory
  * and tries again now and then.  EWOULDBLOCK: another generator uses it.
+ * When it opens only after rows of this run have gone by, and holds an earlier
+ * run's, the process ends (111), for those have to be committed first.
  */
 int		 spool_open(struct spool *s);
 
@@ -41,7 +43,9 @@ void		 spool_done(struct spool *s);
 bool		 spool_is_empty(const struct spool *s);		/* nothing waits to be handed out */
 bool		 spool_is_short_of_room(const struct spool *s);	/* more than half of it is taken */
 uint64_t	 spool_bytes(const struct spool *s);		/* waiting to be handed out */
-bool		 spool_is_on_disk(const struct spool *s);	/* and none of it in memory alone */
+
+/* To the disk with all that is in memory alone, handed out or not: false when something stays there. */
+bool		 spool_save(struct spool *s);
 
 /* {"journal":…,"waiting_bytes":…,…} under key `journal`. */
 void		 spool_status_json(const struct spool *s, struct jsonw *w);

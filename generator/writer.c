@@ -17,12 +17,16 @@
 #define NONE			SIZE_MAX
 #define SPILL_MS		200		/* rows wait in memory alone no longer than this */
 #define SPILL_BYTES		(256 << 10)	/* nor more of them, while there is no session */
+#define BATCH_BYTES	(4 << 20)		/* nor more in one transaction: the role's statement_timeout is 30 s, on any machine */
 #define DRAIN_BYTES		(256 << 10)	/* of the spool, in one transaction */
+
+enum note_kind { NOTE_CHANGED, NOTE_OPENED, NOTE_VOID };
 
 /* A written row that is told in the log once it has committed. */
 struct note {
 	char		 text[320];
-	int64_t		 generated_us;	/* 0: not an opening */
+	enum note_kind	 kind;
+	int64_t		 generated_us;	/* of an opening */
 	struct note	*next;
 };
 
@@ -44,7 +48,7 @@ struct writer {
 	struct note		*notes, **last_note;
 	struct event		*retry, *spill;
 	struct backoff		 backoff;
-	uint64_t		 commits, rows, opened, changed, refused, retries;
+	uint64_t		 commits, rows, opened, voided, changed, refused, retries;
 	int64_t			 last_commit_us;	/* wall */
 	struct hist		 to_sent, latency;	/* generated -> sent, of each batch's oldest; -> committed */
 };
@@ -78,13 +82,16 @@ static void
 note_opened(struct writer *w, const struct pg_result *res)
 {
 	struct note	*n;
+	bool		 active;
 
 	for (int i = 0; i < pg_rows(res); i++) {
 		n = add_note(w);
+		active = strcmp(pg_text(res, i, 9), "active") == 0;
 		snprintf(n->text, sizeof(n->text),
-		    "opened id=%s symbol=%s timeframe=%s strategy=%s side=%s entry=%s stop_loss=%s confidence=%s",
-		    pg_text(res, i, 0), pg_text(res, i, 1), pg_text(res, i, 2), pg_text(res, i, 3), pg_text(res, i, 4),
+		    "%s id=%s symbol=%s timeframe=%s strategy=%s side=%s entry=%s stop_loss=%s confidence=%s",
+		    active ? "opened" : "too late, older than its max_age: void", pg_text(res, i, 0), pg_text(res, i, 1), pg_text(res, i, 2), pg_text(res, i, 3), pg_text(res, i, 4),
 		    pg_text(res, i, 5), pg_text(res, i, 6), pg_text(res, i, 7));
+		n->kind = active ? NOTE_OPENED : NOTE_VOID;
 		n->generated_us = pg_int(res, i, 8);
 	}
 }
@@ -122,10 +129,7 @@ blocker_cb(const struct pg_result *res, void *arg)
 static void
 name_blocker(struct writer *w)
 {
-	pg_query(w->pg, "SELECT a.pid, coalesce(a.usename::text, ''), coalesce(a.state, ''), coalesce(left(a.query, 200), '')"
-	    " FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.granted AND l.pid <> pg_backend_pid()"
-	    " AND ((l.locktype = 'advisory' AND l.objid = (hashtext('tocsin.signal_seq')::bigint & 4294967295)::oid)"
-	    " OR l.relation = 'signals'::regclass) LIMIT 1", 0, NULL, blocker_cb, NULL);
+	pg_query(w->pg, "SELECT pid, username, state, query FROM tocsin_blocker()", 0, NULL, blocker_cb, NULL);
 }
 
 /* A new session would do better: plans of changed tables, statements that are gone, a server that became a standby. */
@@ -190,11 +194,17 @@ committed(struct writer *w)
 
 	for (struct note *n = w->notes; n != NULL; n = n->next) {
 		log_info("signal", "%s", n->text);
-		if (n->generated_us != 0) {
+		switch (n->kind) {
+		case NOTE_OPENED:
 			w->opened++;
 			hist_add(&w->latency, now - n->generated_us);
-		} else
+			break;
+		case NOTE_VOID:
+			w->voided++;
+			break;
+		case NOTE_CHANGED:
 			w->changed++;
+		}
 	}
 	drop_notes(w);
 	backoff_reset(&w->backoff);
@@ -329,6 +339,14 @@ spill(struct writer *w)
 	spool_put_take(w->spool, b, !w->session_up);
 }
 
+static size_t
+spill_bytes(const struct writer *w)
+{
+	if (!w->session_up)
+		return SPILL_BYTES;
+	return w->backlog_max / 2 < BATCH_BYTES ? w->backlog_max / 2 : BATCH_BYTES;
+}
+
 static void
 spill_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -393,7 +411,7 @@ writer_flush(struct writer *w)
 	advance(w);
 	if (batch_rows(w->gathering) == 0)
 		return;
-	if (batch_bytes(w->gathering) > (w->session_up ? w->backlog_max / 2 : SPILL_BYTES))
+	if (batch_bytes(w->gathering) > spill_bytes(w))
 		spill(w);
 	else if (!event_pending(w->spill, EV_TIMEOUT, NULL))
 		event_add(w->spill, &wait);
@@ -420,7 +438,7 @@ bool
 writer_save(struct writer *w)
 {
 	spill(w);
-	return spool_is_on_disk(w->spool);
+	return spool_save(w->spool);
 }
 
 bool
@@ -450,6 +468,7 @@ writer_status_json(const struct writer *w, struct jsonw *json)
 	jsonw_int(json, "commits", (int64_t)w->commits);
 	jsonw_int(json, "rows", (int64_t)w->rows);
 	jsonw_int(json, "signals_opened", (int64_t)w->opened);
+	jsonw_int(json, "signals_too_late", (int64_t)w->voided);
 	jsonw_int(json, "signals_changed", (int64_t)w->changed);
 	jsonw_int(json, "rows_refused", (int64_t)w->refused);
 	jsonw_int(json, "retries", (int64_t)w->retries);

@@ -1,4 +1,4 @@
--- Retention, and signals that are closed when they are inserted.
+-- Retention, signals that are closed when they are inserted, and who blocks the writer.
 
 -- The log again, with two things new: a signal inserted closed (it came too late, see max_age) is told as closed, never as
 -- opened; and what retention deletes is no event: nobody who looked at it half a season ago has to be told.
@@ -55,6 +55,8 @@ BEGIN
     SELECT s.*, (SELECT max(open_time) FROM candles c WHERE (c.exchange, c.symbol, c.timeframe) = (s.exchange, s.symbol, s.timeframe))
       - greatest(keep, keep_candles, interval '1 day') AS before FROM s
   LOOP
+    -- The lock of signals is held; what is left comes with the next call.
+    EXIT WHEN deleted >= batch * 10;
     DELETE FROM candles c WHERE (c.exchange, c.symbol, c.timeframe) = (series.exchange, series.symbol, series.timeframe)
       AND c.open_time < series.before AND c.open_time <= (SELECT max(open_time) FROM
         (SELECT o.open_time FROM candles o WHERE (o.exchange, o.symbol, o.timeframe) = (series.exchange, series.symbol, series.timeframe)
@@ -66,3 +68,17 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION tocsin_retain(interval, interval, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tocsin_retain(interval, interval, integer) TO tocsin_generator;
+
+-- Who holds the lock of signals: the transaction that a blocked writer waits for.  With its owner's rights, for the generator's
+-- own show nobody else's queries.
+CREATE FUNCTION tocsin_blocker(OUT pid integer, OUT username text, OUT state text, OUT query text) RETURNS SETOF record
+  LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT a.pid, coalesce(a.usename::text, ''), coalesce(a.state, ''), coalesce(left(a.query, 200), '')
+  FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+  WHERE l.granted AND l.pid <> pg_backend_pid() AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+    AND ((l.locktype = 'advisory' AND l.objid = (hashtext('tocsin.signal_seq')::bigint & 4294967295)::oid)
+         OR (l.relation = 'signals'::regclass AND l.mode <> 'AccessShareLock'))
+  ORDER BY l.locktype <> 'advisory' LIMIT 1
+$$;
+REVOKE EXECUTE ON FUNCTION tocsin_blocker() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tocsin_blocker() TO tocsin_generator;

@@ -276,6 +276,42 @@ one_process_has_it_and_only_a_journal_is_taken(void **state)
 }
 
 static void
+a_file_that_was_taken_away_is_made_anew(void **state)
+{
+	struct journal_found	 found;
+	struct journal		*j = opened(NO_LIMIT, &found);
+	FILE			*f;
+
+	(void)state;
+	append(j, "done");
+	assert_next(j, "done");
+	journal_done(j);
+	append(j, "one");
+	append(j, "two");
+	assert_next(j, "one");
+	assert_true(journal_is_at(j, path));
+	assert_int_equal(unlink(path), 0);
+	assert_false(journal_is_at(j, path));
+	f = fopen(path, "w");
+	fclose(f);
+	assert_int_equal(journal_move(j, path), -1);
+	assert_int_equal(errno, EEXIST);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(journal_move(j, path), 0);
+	assert_true(journal_is_at(j, path));
+	append(j, "three");
+	assert_null(journal_open(path, NO_LIMIT, &found));
+	assert_int_equal(errno, EWOULDBLOCK);
+	journal_close(j);
+	j = opened(NO_LIMIT, &found);
+	assert_int_equal(found.records, 3);
+	assert_next(j, "one");
+	assert_next(j, "two");
+	assert_next(j, "three");
+	journal_close(j);
+}
+
+static void
 what_went_bad_on_the_disk_is_given_up_with_a_count(void **state)
 {
 	struct journal_found	 found;
@@ -313,6 +349,7 @@ main(void)
 		cmocka_unit_test_setup(the_file_does_not_grow_for_ever, setup),
 		cmocka_unit_test_setup(a_full_disk_leaves_nothing_of_a_record, setup),
 		cmocka_unit_test_setup(one_process_has_it_and_only_a_journal_is_taken, setup),
+		cmocka_unit_test_setup(a_file_that_was_taken_away_is_made_anew, setup),
 		cmocka_unit_test_setup(what_went_bad_on_the_disk_is_given_up_with_a_count, setup),
 	};
 
