@@ -21,7 +21,7 @@ const BROKEN = ['{"broken', '', 'null', '[]', '""', '7', '{}', '[[[[', '{"e":', 
 // One client's stream.
 class Connection extends WebSocket {
   constructor(exchange, socket, raw, request, number) {
-    super(socket, raw, { message: (text) => this.received(text), pong: (data) => this.ponged(data), closed: (how) => this.closed(how) });
+    super(socket, raw, { message: (text) => this.received(text), ping: () => this.count('ping'), pong: (data) => this.ponged(data), closed: (how) => this.closed(how) });
     Object.assign(this, { exchange, number, path: request.url, openedAt: Date.now(), heard: [], open: [], pinged: 0 });
     this.cursors = new Map(); // symbol -> what it has had
     this.held = new Map(); // symbol -> trades kept back to come later

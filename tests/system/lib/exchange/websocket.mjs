@@ -48,8 +48,8 @@ export class Frames {
   }
 }
 
-// After the upgrade.  Events go to `on`: message(text), pong(data), closed(how).  What is sent waits for flush(): one
-// write for many frames.
+// After the upgrade.  Events go to `on`: message(text), ping(), pong(data), closed(how).  What is sent waits for flush():
+// one write for many frames.
 export class WebSocket {
   constructor(socket, raw, on) {
     Object.assign(this, { socket, raw, on });
@@ -59,7 +59,6 @@ export class WebSocket {
     this.fragment = 0; // bytes of payload a frame; 0: whole
     this.trickle = 0; // bytes a flush; 0: all
     this.stalled = false;
-    this.pings = 0;
     socket.on('data', (chunk) => this.data(chunk));
     socket.on('error', () => {});
     socket.on('close', () => this.end('gone'));
@@ -76,7 +75,7 @@ export class WebSocket {
     for (const { fin, opcode, masked, data } of this.frames.take(chunk)) {
       if (!masked) return this.close(1002, 'frames of a client are masked');
       if (opcode === PING) {
-        this.pings++;
+        this.on.ping();
         this.send(data, PONG);
         this.flush();
       } else if (opcode === PONG) this.on.pong(data);
