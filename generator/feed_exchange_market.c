@@ -13,11 +13,13 @@
 #define JOIN_US		INT64_C(500000)		/* for a new connection's first trades to show an overlap */
 #define REORDER_US	INT64_C(250000)		/* for a missing id to come late */
 #define AGAIN_US	INT64_C(1000000)	/* REST may be a little behind the stream */
+#define LATE_STEP_US	INT64_C(4000000)	/* between two looks for a late candle */
 #define CORRECT_US	INT64_C(10000000)	/* least time between two corrections of a market, and before one */
 #define BEAT_FRESH_US	INT64_C(5000000)	/* a heartbeat is the market's clock for so long */
 #define LATE_US		INT64_C(1000000)	/* the clock is so far beyond a candle: it may have closed it */
 #define CLOCK_PAST_US	INT64_C(61000000)	/* key `grace` is no longer, so the candle is closed */
 #define LAG_MAX_US	INT64_C(10000000)
+#define DELIVER_MAX	2000			/* trades at once; the others follow */
 #define TRADES_TRIES	5			/* answers in a row that do not help */
 #define CANDLES_TRIES	10
 #define RETRY_BASE_MS	1000
@@ -36,9 +38,12 @@ struct market {
 	bool			 traded;	/* trades of the candle at done_us have been */
 	int64_t			 clock_us;	/* told */
 	int64_t			 last_trade_us;
+	int64_t			 at_us;		/* time of the trade before the sequence's next; INT64_MIN: unknown */
+	bool			 in_hole;	/* found while it was live, and not yet over */
+	bool			 told;		/* that trades cannot be had, since it was live */
 	/* Candles by REST. */
 	int64_t			 edge_us, to_us;
-	bool			 deferred;	/* to be asked again after the pause */
+	bool			 deferred;	/* to be asked (again) after the pause */
 	/* Trades by REST, and what is known of what there is. */
 	int64_t			 first_live, newest, below_id;
 	bool			 complete;
@@ -79,7 +84,7 @@ market_new(struct market_env *env, size_t symbol, int64_t resume_us)
 
 	*m = (struct market){
 		.env = env, .symbol = symbol, .sequence = sequence_new(), .done_us = resume_us, .started = resume_us != INT64_MIN,
-		.clock_us = INT64_MIN, .last_trade_us = INT64_MIN, .correct_us = INT64_MIN,
+		.clock_us = INT64_MIN, .last_trade_us = INT64_MIN, .at_us = INT64_MIN, .correct_us = INT64_MIN,
 		.backoff = { .base_ms = RETRY_BASE_MS, .max_ms = RETRY_MAX_MS },
 	};
 	return m;
@@ -175,6 +180,7 @@ ask_candles(struct market *m)
 	if (m->done_us >= m->edge_us) {
 		/* What was handed out by id is behind us. */
 		sequence_forget(m->sequence);
+		m->at_us = INT64_MIN;
 		step(m, ON_DONE);
 		return;
 	}
@@ -246,9 +252,19 @@ candles_failed(struct market *m, const struct rest_answer *answer, const char *w
 	ask_candles(m);
 }
 
+/* Wait a little for the newest closed candle, which may be late. */
+static void
+wait_for_late(struct market *m, int64_t wall_us)
+{
+	int64_t	 left_us = m->edge_us + RECOVERY_ABSENT_US - wall_us;
+
+	m->deadline_us = clock_mono_us() + (left_us < LATE_STEP_US ? left_us : LATE_STEP_US);
+}
+
 static void
 use_candles(struct market *m, struct candle *c, int count)
 {
+	int64_t	 wall_us = clock_wall_us();
 	int	 wanted = wanted_candles(m, c, count);
 
 	/* We have seen trades of the first: an answer without it is not up to date. */
@@ -261,11 +277,9 @@ use_candles(struct market *m, struct candle *c, int count)
 	}
 	if (wanted > 0)
 		hand_out_candles(m, c, wanted);
-	if (m->to_us == m->edge_us && m->done_us < m->edge_us) {
-		if (recovery_too_soon(m->env->tf, m->done_us - length_us(m), m->edge_us, clock_wall_us())) {
-			m->deadline_us = clock_mono_us() + AGAIN_US;
-			return;
-		}
+	if (m->to_us == m->edge_us && recovery_too_soon(m->env->tf, m->done_us - length_us(m), m->edge_us, wall_us)) {
+		wait_for_late(m, wall_us);
+		return;
 	}
 	if (m->done_us < m->to_us) {
 		m->done_us = m->to_us;
@@ -339,6 +353,7 @@ ask_trades(struct market *m)
 		return;
 	case NEED_FROM_ID:
 		from_id = facts.next_id;
+		from_us = m->at_us != INT64_MIN ? m->at_us : m->done_us;
 		break;
 	case NEED_FROM_TIME:
 		from_us = m->done_us;
@@ -417,13 +432,16 @@ use_trades(struct market *m, const struct trade *page, int count)
 
 	m->pages++;
 	if (!hold_page(m, page, count, &fresh)) {
+		m->at_us = INT64_MIN;
 		step(m, ON_OVERFLOW);
 		return;
 	}
 	find_start(m, page, count);
 	if (m->env->x->trades_descend ? m->below_id == 0 : count < EXCHANGE_TRADES_MAX)
 		m->complete = true;
-	m->env->ready(m->symbol, m->env->ready_arg);
+	market_turn_begin(m->env);
+	market_deliver(m, DELIVER_MAX);
+	market_turn_end(m->env);
 	if (fresh == 0 && next == sequence_next_id(m->sequence) && !is_joined(m)) {
 		no_progress(m);
 		return;
@@ -440,6 +458,8 @@ trades_cb(const struct rest_answer *answer, void *arg)
 	char		 why[EXCHANGE_WHY_MAX];
 	int		 count = -1;
 
+	if ((m->deferred = m->env->paused))
+		return;
 	page = xcalloc(EXCHANGE_TRADES_MAX, sizeof(*page));
 	if (answer->why != NULL)
 		snprintf(why, sizeof(why), "%s", answer->why);
@@ -547,16 +567,22 @@ step(struct market *m, enum market_event e)
 		ask_trades(m);
 		break;
 	case MARKET_LIVE:
-		m->env->counts.holes_filled += from == MARKET_HOLE || from == MARKET_TRADES;
+		m->env->counts.holes_filled += m->in_hole;
+		m->in_hole = m->told = false;
 		m->why[0] = '\0';
 		m->env->ready(m->symbol, m->env->ready_arg);
 		break;
 	case MARKET_HOLE:
+		m->in_hole = true;
 		m->env->counts.holes++;
 		m->deadline_us = now_us + REORDER_US;
 		break;
 	case MARKET_WAITING:
 		m->env->counts.waits++;
+		m->in_hole = false;
+		if (m->told)
+			break;
+		m->told = true;
 		log_warnx("feed", "missing trades cannot be had, so the candle that runs is fetched when it has ended"
 		    " name=%s symbol=%s why=\"%s\"", m->env->common->name, name_of(m), m->why);
 		break;
@@ -581,8 +607,13 @@ market_refused(struct market *m, const char *why)
 void
 market_resume(struct market *m)
 {
-	if (m->deferred)
+	bool	 deferred = m->deferred;
+
+	m->deferred = false;
+	if (deferred && m->state == MARKET_CANDLES)
 		begin_candles(m);
+	else if (deferred && m->state == MARKET_TRADES)
+		ask_trades(m);
 	m->env->ready(m->symbol, m->env->ready_arg);
 }
 
@@ -604,6 +635,7 @@ market_trade(struct market *m, const struct trade *t)
 		m->env->counts.duplicates++;
 		break;
 	case SEQUENCE_OVERFLOW:
+		m->at_us = INT64_MIN;
 		step(m, ON_OVERFLOW);
 		return;
 	case SEQUENCE_TAKEN:
@@ -638,6 +670,8 @@ market_trade(struct market *m, const struct trade *t)
 void
 market_candle(struct market *m, const struct candle *c)
 {
+	if (c->source == SOURCE_FILLED)		/* nobody traded: there is nothing to compare */
+		return;
 	m->official = *c;
 	m->has_official = true;
 	m->env->ready(m->symbol, m->env->ready_arg);
@@ -664,6 +698,7 @@ hand_out_trade(struct market *m, const struct trade *t)
 
 	m->env->handler->trade(m->symbol, t, m->env->arg);
 	m->env->counts.trades++;
+	m->at_us = t->time_us;
 	if (t->time_us > m->last_trade_us)
 		m->last_trade_us = t->time_us;
 	if (open_us > m->done_us)
