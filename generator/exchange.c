@@ -155,6 +155,14 @@ wrong_value(char why[EXCHANGE_WHY_MAX], const char *name, struct jsonv v, const 
 }
 
 bool
+exchange_whose(const struct exchange_markets *m, struct jsonv native, const char *name, size_t *symbol,
+    char why[EXCHANGE_WHY_MAX])
+{
+	*symbol = exchange_market(m, native);
+	return jsonv_is_string(native) || wrong_value(why, name, native, "no string");
+}
+
+bool
 exchange_parse(struct jsonr *r, const char *text, size_t len, char why[EXCHANGE_WHY_MAX])
 {
 	if (jsonr_parse(r, text, len))

@@ -110,13 +110,15 @@ read_trade(struct jsonv e, struct trade *t, char why[EXCHANGE_WHY_MAX])
 static bool
 agg_trade(const struct exchange_markets *m, struct jsonv e, const struct exchange_handler *h, void *arg, char why[EXCHANGE_WHY_MAX])
 {
-	size_t		 symbol = exchange_market(m, jsonv_get(e, "s"));
+	size_t		 symbol;
 	struct trade	 t;
 
+	if (!exchange_whose(m, jsonv_get(e, "s"), "s of an aggTrade", &symbol, why))
+		return false;
 	if (symbol == EXCHANGE_ALL)
 		return true;
 	if (!read_trade(e, &t, why))
-		return exchange_wrong_in(why, "aggTrade", m->natives[symbol]);
+		return exchange_wrong_in(why, "aggTrade", m->symbols[symbol]);
 	h->trade(symbol, &t, arg);
 	return true;
 }
@@ -140,11 +142,13 @@ static bool
 kline(const struct exchange_markets *m, struct jsonv e, const struct exchange_handler *h, void *arg, char why[EXCHANGE_WHY_MAX])
 {
 	struct jsonv	 k = jsonv_get(e, "k"), interval = jsonv_get(k, "i");
-	size_t		 symbol = exchange_market(m, jsonv_get(e, "s"));
+	size_t		 symbol;
 	int		 tf = 0;
 	struct candle	 c;
 	bool		 closed;
 
+	if (!exchange_whose(m, jsonv_get(e, "s"), "s of a kline", &symbol, why))
+		return false;
 	if (symbol == EXCHANGE_ALL)
 		return true;
 	if (!jsonv_is_string(interval))
@@ -161,7 +165,7 @@ kline(const struct exchange_markets *m, struct jsonv e, const struct exchange_ha
 			return true;
 		}
 	}
-	return exchange_wrong_in(why, "kline", m->natives[symbol]);
+	return exchange_wrong_in(why, "kline", m->symbols[symbol]);
 }
 
 static bool

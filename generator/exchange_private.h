@@ -33,6 +33,8 @@ char	*exchange_words(struct jsonv v, char *buf, size_t size);
 
 /* The market of a native name in a JSON string, or EXCHANGE_ALL. */
 size_t	 exchange_market(const struct exchange_markets *m, struct jsonv native);
+bool	 exchange_whose(const struct exchange_markets *m, struct jsonv native, const char *name, size_t *symbol,
+	    char why[EXCHANGE_WHY_MAX]);		/* false when it is no string */
 
 /* The market that a text speaks of, in capitals or not: the first by the order of configuration, or EXCHANGE_ALL. */
 size_t	 exchange_named(const struct exchange_markets *m, const char *text);
