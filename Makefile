@@ -13,7 +13,7 @@ HARDEN	?= -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 LDHARDEN ?= -pie -Wl,-z,relro,-z,now
 STRICT	= -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	  -Wpointer-arith -Wwrite-strings -Wvla -Wundef -ffp-contract=off
-PKGS	= libevent_core libevent_extra libpq
+PKGS	= libevent_core libevent_extra libevent_openssl openssl libwslay libpq
 DEFS	= -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' -I. -I$B/gen
 # One by one: pkg-config says nothing at all when one of several is missing, and only tests need cmocka.
 INCLUDES := $(foreach p,$(PKGS) libcjson cmocka,$(shell pkg-config --cflags $p 2>/dev/null))
@@ -34,7 +34,7 @@ RELAY	= $(call objects,relay) $B/gen/www.o
 STATIC	?= yes
 archive	= $(or $(if $(STATIC),$(filter /%,$(shell $(CC) -print-file-name=lib$1.a))),-l$1)
 LIBS_WATCHDOG	= $(foreach l,event_core inih,$(call archive,$l))
-LIBS_GENERATOR	= -levent_core -lpq -linih -lcrypto -lm
+LIBS_GENERATOR	= -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lm
 LIBS_RELAY	= -levent_extra -levent_core -lpq -linih -lcjson -lm
 
 # The functions' names for a crash's backtrace, see common/crash.h.
@@ -46,7 +46,7 @@ FUZZ	= $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH	= $(patsubst tests/bench/%.c,$B/bench/%,$(filter-out %/wallclock.c,$(wildcard tests/bench/*.c))) $B/bench/wallclock.so
 SUPERV	= $(call objects,tests/bench/superv)
 PARTS	= $(filter-out %/main.o %/cli.o,$(COMMON) $(WATCHDOG) $(CLI) $(GENERATOR) $(RELAY))
-LIBS_ALL = -levent_extra -levent_core -lpq -linih -lcrypto -lcjson -lm
+LIBS_ALL = -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lcjson -lm
 
 all: $(BIN)
 

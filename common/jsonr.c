@@ -124,6 +124,21 @@ jsonv_get(struct jsonv object, const char *key)
 	return none;
 }
 
+bool
+jsonv_member(struct jsonv object, struct jsonv *key, struct jsonv *value)
+{
+	int	 at;
+
+	if (!jsonv_is_object(object))
+		return false;
+	at = key->at == -1 ? object.at + 1 : after((struct jsonv){ object.r, key->at + 1 });
+	if (at >= object.r->count || ((const jsmntok_t *)object.r->tokens)[at].parent != object.at)
+		return false;
+	*key = (struct jsonv){ object.r, at };
+	*value = (struct jsonv){ object.r, at + 1 };
+	return true;
+}
+
 size_t
 jsonv_count(struct jsonv v)
 {

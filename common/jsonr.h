@@ -40,6 +40,9 @@ bool		 jsonv_is_null(struct jsonv v);
 /* The member of an object, by its exact key (keys written with escapes are not found); the first when it stands twice. */
 struct jsonv	 jsonv_get(struct jsonv object, const char *key);
 
+/* The next member of an object behind `key` (one that is none: the first); false behind the last. */
+bool		 jsonv_member(struct jsonv object, struct jsonv *key, struct jsonv *value);
+
 /* Members or elements.  for (e = jsonv_first(array); e.at != -1; e = jsonv_next(e)) … */
 size_t		 jsonv_count(struct jsonv v);
 struct jsonv	 jsonv_first(struct jsonv array);

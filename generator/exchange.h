@@ -37,20 +37,29 @@ struct exchange;
 struct exchange_markets	*exchange_markets_new(const struct exchange *x, const char *const *symbols, size_t count);
 void			 exchange_markets_free(struct exchange_markets *m);
 
-/* The index of a native name, not NUL-terminated; EXCHANGE_ALL when it is none of ours. */
+/*
+ * The index of a native name, not NUL-terminated; EXCHANGE_ALL when it is none
+ * of ours.  Where two symbols have one native name (A/BC and AB/C with
+ * Binance) only one of the two is ever found.
+ */
 size_t			 exchange_markets_find(const struct exchange_markets *m, const char *native, size_t len);
 
-/* What a message can say; a message may say several things, in this order of calls.  `symbol` indexes the markets. */
+/* What a message can say, all of it to be there; a message may say several things, in this order of calls.  `symbol` indexes the markets. */
 struct exchange_handler {
+	/*
+	 * Of one message and symbol by rising id.  The first ones after a
+	 * subscription may be older than it, and known: Coinbase's last_match,
+	 * Kraken's snapshot.
+	 */
 	void	(*trade)(size_t symbol, const struct trade *t, void *arg);
-	/* The exchange's own candle of `tf`, closed and final (Binance's kline with x true). */
+	/* The exchange's own candle of `tf`, closed and final (Binance's kline with x true); SOURCE_FILLED when nobody traded in it. */
 	void	(*candle)(size_t symbol, enum timeframe tf, const struct candle *c, void *arg);
 	/*
 	 * The market is alive up to exchange_us (INT64_MIN: no time given);
 	 * last_trade_id is the newest trade there is (0: not known).
 	 */
 	void	(*heartbeat)(size_t symbol, int64_t last_trade_id, int64_t exchange_us, void *arg);
-	/* A subscription is confirmed, for one symbol or EXCHANGE_ALL. */
+	/* A subscription is confirmed, for one symbol or EXCHANGE_ALL; may come again. */
 	void	(*subscribed)(size_t symbol, void *arg);
 	/* A subscription is refused for good, in the exchange's words. */
 	void	(*refused)(size_t symbol, const char *why, void *arg);
@@ -67,6 +76,7 @@ struct exchange {
 	unsigned	 silence_ms;		/* nothing heard for so long: ping */
 	unsigned	 answer_ms;		/* and no answer for so long: the connection is dead */
 	unsigned	 session_max_s;		/* the server cuts a connection at this age; 0: it does not */
+	size_t		 symbols_max;		/* that one connection carries; 0: no limit */
 	unsigned	 send_gap_ms;		/* least time between two of our messages */
 	unsigned	 request_gap_ms;	/* least time between two REST requests */
 	const char	*weight_header;		/* of REST answers: budget used, per minute; NULL: none */
@@ -83,8 +93,8 @@ struct exchange {
 	void	(*stream_path)(char path[EXCHANGE_PATH_MAX]);
 
 	/*
-	 * The message number `index` (from 0) to send once connected, for the
-	 * trades of all markets and whatever heartbeats there are (and, where
+	 * The message number `index` (from 0) to send once connected, into an
+	 * empty writer, for the trades of all markets and whatever heartbeats there are (and, where
 	 * the exchange pushes closed candles, those of `tf`).  False: no more.
 	 */
 	bool	(*subscribe)(const struct exchange_markets *m, enum timeframe tf, size_t index, struct jsonw *message);
@@ -98,28 +108,36 @@ struct exchange {
 	bool	(*message)(const struct exchange_markets *m, struct jsonr *r, const char *text, size_t len,
 		    const struct exchange_handler *h, void *arg, char why[EXCHANGE_WHY_MAX]);
 
-	/* The REST path for candles of [from_us, to_us), at most candles_max of them. */
+	/*
+	 * The REST path for candles of [from_us, to_us), boundaries of `tf`, at
+	 * most candles_max of them.  The answer may hold others as well (Kraken:
+	 * all up to now).
+	 */
 	void	(*candles_path)(const struct exchange_markets *m, size_t symbol, enum timeframe tf, int64_t from_us, int64_t to_us,
 		    char path[EXCHANGE_PATH_MAX]);
 
 	/*
-	 * Its answer: up to `max` candles into `out`, oldest first, those that
-	 * are closed (close time <= now_us) and candle_ok(), SOURCE_REST.
-	 * Returns how many; -1, with why, for anything else (the exchange's own
-	 * error text when it gives one).
+	 * Its answer: up to `max` candles into `out`, the oldest, by rising
+	 * time, those that are closed (close time <= now_us, which should rather
+	 * lag behind the exchange's clock than lead it), all candle_ok();
+	 * SOURCE_REST, or SOURCE_FILLED when it is known that nobody traded.
+	 * Returns how many, 0: there are none; -1, with why, for anything else
+	 * (the exchange's own error text when it gives one).
 	 */
 	int	(*candles_answer)(struct jsonr *r, const char *text, size_t len, enum timeframe tf, int64_t now_us,
 		    struct candle *out, size_t max, char why[EXCHANGE_WHY_MAX]);
 
 	/*
 	 * The REST path for one page of trades.  Ascending exchanges: from the id
-	 * from_id on when that is not 0, else from the time from_us on.
-	 * Descending ones: those below the id below_id (0: the newest).
+	 * from_id on when that is not 0, else from the time from_us on; Kraken
+	 * knows no ids there, so give from_us too, and of the answer skip what
+	 * is below from_id.  Descending ones: those below the id below_id (0: the
+	 * newest).
 	 */
 	void	(*trades_path)(const struct exchange_markets *m, size_t symbol, int64_t from_id, int64_t from_us, int64_t below_id,
 		    char path[EXCHANGE_PATH_MAX]);
 
-	/* Its answer: up to `max` trades, lowest id first.  Returns how many, 0: there are none; -1 with why. */
+	/* Its answer: up to `max` trades, the oldest, by rising id.  Returns how many, 0: there are none; -1 with why. */
 	int	(*trades_answer)(struct jsonr *r, const char *text, size_t len, struct trade *out, size_t max,
 		    char why[EXCHANGE_WHY_MAX]);
 };

@@ -12,7 +12,7 @@ walk(struct jsonv v, int depth)
 {
 	char		 text[64];
 	const char	*raw;
-	size_t		 len, count = 0;
+	size_t		 len, count = 0, members = 0;
 	int64_t		 n;
 	double		 d;
 	bool		 b;
@@ -25,6 +25,10 @@ walk(struct jsonv v, int depth)
 	(void)jsonv_double(v, &d);
 	(void)jsonv_bool(v, &b);
 	(void)jsonv_get(v, "a");
+	for (struct jsonv key = { NULL, -1 }, value; jsonv_member(v, &key, &value); members++)
+		walk(value, depth + 1);
+	if (jsonv_is_object(v) && members != jsonv_count(v))
+		abort();
 	for (struct jsonv e = jsonv_first(v); e.at != -1; e = jsonv_next(e)) {
 		count++;
 		walk(e, depth + 1);

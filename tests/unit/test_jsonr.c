@@ -95,6 +95,31 @@ questions_about_nothing_are_answered_with_no(void **state)
 }
 
 static void
+members_come_in_the_order_of_the_text(void **state)
+{
+	struct jsonr	 r = { 0 };
+	struct jsonv	 v = parsed(&r, "{\"a\":{\"x\":1},\"b\":[{\"y\":2},3],\"c\":4}"), key = { NULL, -1 }, value, inner = { NULL, -1 };
+
+	(void)state;
+	assert_true(jsonv_member(v, &key, &value));
+	assert_true(jsonv_equals(key, "a") && jsonv_is_object(value));
+	assert_true(jsonv_member(value, &inner, &value));
+	assert_true(jsonv_equals(inner, "x"));
+	assert_false(jsonv_member(jsonv_get(v, "a"), &inner, &value));
+	assert_true(jsonv_member(v, &key, &value));
+	assert_true(jsonv_equals(key, "b") && jsonv_is_array(value));
+	assert_true(jsonv_member(v, &key, &value));
+	assert_true(jsonv_equals(key, "c"));
+	assert_false(jsonv_member(v, &key, &value));
+	key.at = -1;
+	assert_false(jsonv_member(parsed(&r, "[{},1]"), &key, &value));
+	assert_false(jsonv_member(parsed(&r, "{}"), &key, &value));
+	assert_false(jsonv_member(parsed(&r, "[{},{\"a\":1}]"), &key, &value));
+	assert_false(jsonv_member(jsonv_first(jsonr_root(&r)), &key, &value));
+	jsonr_release(&r);
+}
+
+static void
 escapes_are_resolved(void **state)
 {
 	struct jsonr	 r = { 0 };
@@ -157,6 +182,7 @@ main(void)
 		cmocka_unit_test(numbers_keep_their_literal_text),
 		cmocka_unit_test(members_and_elements_are_found_behind_nested_ones),
 		cmocka_unit_test(questions_about_nothing_are_answered_with_no),
+		cmocka_unit_test(members_come_in_the_order_of_the_text),
 		cmocka_unit_test(escapes_are_resolved),
 		cmocka_unit_test(only_one_whole_value_is_taken),
 		cmocka_unit_test(many_tokens_make_room_for_themselves),
