@@ -84,7 +84,7 @@ struct feed_type {
 	void	(*status)(const void *state, struct jsonw *w);	/* members of the feed's STATUS object */
 };
 
-extern const struct feed_type feed_file, feed_sim;
+extern const struct feed_type feed_file, feed_sim, feed_binance, feed_coinbase, feed_kraken;
 
 /* Read every [feed NAME]; errors to conf_error().  NULL-terminated array, owned: feed_free_all(). */
 struct feed	**feed_read_all(struct conf *file);
