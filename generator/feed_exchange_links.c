@@ -282,19 +282,13 @@ was_good(const struct link *k)
 	return k->open && k->ready_us != 0 && clock_mono_us() - k->ready_us >= GOOD_US;
 }
 
-/* The connection is over; it is one of ours, or saying goodbye. */
+/* The serving connection, or the overlapping one, is over. */
 static void
-ended(struct link *k, const char *why)
+ended(struct links *l, bool front, const char *why)
 {
-	struct links	*l = k->links;
+	struct link	*k = front ? l->front : l->next;
 	int64_t		 asked_ms = websocket_retry_after_ms(k->ws), wait_ms;
-	bool		 front = k == l->front;
 
-	if (k == l->leaving) {
-		l->leaving = NULL;
-		link_free(k);
-		return;
-	}
 	if (was_good(k))
 		backoff_reset(&l->backoff);
 	wait_ms = backoff_next_ms(&l->backoff, backoff_random());
@@ -318,7 +312,14 @@ ended(struct link *k, const char *why)
 static void
 closed_cb(const char *why, void *arg)
 {
-	ended(arg, why);
+	struct link	*k = arg;
+	struct links	*l = k->links;
+
+	if (k == l->leaving) {
+		l->leaving = NULL;
+		link_free(k);
+	} else
+		ended(l, k == l->front, why);
 }
 
 static struct link *
@@ -358,13 +359,6 @@ tick_link(struct link *k, int64_t now_us)
 	}
 }
 
-static void
-sweep(struct link *k)
-{
-	if (k != NULL && k->doom != NULL)
-		ended(k, k->doom);
-}
-
 /* The overlapping one has all that the other has: it takes over. */
 static void
 take_over(struct links *l)
@@ -382,25 +376,37 @@ take_over(struct links *l)
 	websocket_close(old->ws, WEBSOCKET_NORMAL);
 }
 
-void
-links_tick(struct links *l, int64_t mono_us)
+/* Time for another connection: the first, or one that overlaps it. */
+static void
+connect_when_due(struct links *l, int64_t mono_us)
 {
 	struct link	*front = l->front;
 
-	if (front != NULL)
-		tick_link(front, mono_us);
+	if (mono_us < l->retry_us)
+		return;
+	if (front == NULL) {
+		l->front = connect_link(l);
+		return;
+	}
+	if (front->renew_us != 0 && mono_us >= front->renew_us)
+		l->renew = true;
+	if (l->renew && front->open && l->next == NULL)
+		l->next = connect_link(l);
+}
+
+void
+links_tick(struct links *l, int64_t mono_us)
+{
+	if (l->front != NULL)
+		tick_link(l->front, mono_us);
 	if (l->next != NULL)
 		tick_link(l->next, mono_us);
-	sweep(l->next);
-	sweep(l->front);
-	front = l->front;
-	if (front != NULL && front->renew_us != 0 && mono_us >= front->renew_us)
-		l->renew = true;
-	if (front == NULL && mono_us >= l->retry_us)
-		l->front = connect_link(l);
-	else if (front != NULL && front->open && l->renew && l->next == NULL && mono_us >= l->retry_us)
-		l->next = connect_link(l);
-	if (l->next != NULL && l->next->ready_us != 0 &&
+	if (l->next != NULL && l->next->doom != NULL)
+		ended(l, false, l->next->doom);
+	if (l->front != NULL && l->front->doom != NULL)
+		ended(l, true, l->front->doom);
+	connect_when_due(l, mono_us);
+	if (l->front != NULL && l->next != NULL && l->next->ready_us != 0 &&
 	    (l->next->traded == l->params.markets->count || mono_us - l->next->ready_us >= SETTLED_US))
 		take_over(l);
 }
