@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/backoff.h"
-#include "common/clock.h"
 #include "common/json.h"
 #include "common/jsonr.h"
 #include "common/log.h"
@@ -49,7 +48,8 @@ struct links {
 	struct link		*front, *next, *leaving;
 	unsigned		*covers;	/* connections that have the market */
 	struct backoff		 backoff;
-	int64_t			 retry_us;	/* no attempt before; monotonic */
+	int64_t			 now_us;	/* of the last tick: near enough for everything here */
+	int64_t			 retry_us;	/* no attempt before */
 	struct jsonr		 json;
 	bool			 renew;		/* the server is about to close */
 	bool			 offline;
@@ -76,7 +76,7 @@ settle(struct link *k, size_t symbol)
 	struct part	*p = &k->parts[symbol];
 
 	if (!p->has && !p->refused && ++k->settled == k->links->params.markets->count)
-		k->ready_us = clock_mono_us();
+		k->ready_us = k->links->now_us;
 }
 
 static void
@@ -243,7 +243,7 @@ open_cb(void *arg)
 	int64_t			 age_us = l->params.reconnect_after_ms * 1000;
 
 	k->open = true;
-	k->opened_us = clock_mono_us();
+	k->opened_us = l->now_us;
 	if (age_us > 0)
 		k->renew_us = k->opened_us + age_us - (int64_t)((double)age_us * 0.05 * (backoff_random() / (double)UINT32_MAX));
 	l->connects++;
@@ -279,7 +279,7 @@ message_cb(const char *text, size_t len, void *arg)
 static bool
 was_good(const struct link *k)
 {
-	return k->open && k->ready_us != 0 && clock_mono_us() - k->ready_us >= GOOD_US;
+	return k->open && k->ready_us != 0 && k->links->now_us - k->ready_us >= GOOD_US;
 }
 
 /* The serving connection, or the overlapping one, is over. */
@@ -294,7 +294,7 @@ ended(struct links *l, bool front, const char *why)
 	wait_ms = backoff_next_ms(&l->backoff, backoff_random());
 	if (asked_ms > wait_ms)
 		wait_ms = asked_ms;
-	l->retry_us = clock_mono_us() + wait_ms * 1000;
+	l->retry_us = l->now_us + wait_ms * 1000;
 	if (why != l->error)
 		snprintf(l->error, sizeof(l->error), "%s", why);
 	log_warnx("feed", "%s name=%s why=\"%s\" attempts=%llu retry_ms=%lld",
@@ -366,7 +366,7 @@ take_over(struct links *l)
 	struct link	*old = l->front;
 
 	log_info("feed", "the new connection takes over name=%s old_age_s=%lld", l->params.name,
-	    (long long)((clock_mono_us() - old->opened_us) / 1000000));
+	    (long long)((l->now_us - old->opened_us) / 1000000));
 	l->front = l->next;
 	l->next = NULL;
 	l->renew = false;
@@ -397,6 +397,7 @@ connect_when_due(struct links *l, int64_t mono_us)
 void
 links_tick(struct links *l, int64_t mono_us)
 {
+	l->now_us = mono_us;
 	if (l->front != NULL)
 		tick_link(l->front, mono_us);
 	if (l->next != NULL)
@@ -468,7 +469,7 @@ links_is_online(const struct links *l, const char **word)
 void
 links_status_json(const struct links *l, struct jsonw *w)
 {
-	jsonw_int(w, "connected_s", links_is_open(l) ? (clock_mono_us() - l->front->opened_us) / 1000000 : 0);
+	jsonw_int(w, "connected_s", links_is_open(l) ? (l->now_us - l->front->opened_us) / 1000000 : 0);
 	jsonw_int(w, "attempts", (int64_t)l->attempts);
 	jsonw_int(w, "connects", (int64_t)l->connects);
 	jsonw_int(w, "messages", (int64_t)l->messages);
