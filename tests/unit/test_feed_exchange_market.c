@@ -178,7 +178,11 @@ trades_path(const struct exchange_markets *m, size_t symbol, int64_t from_id, in
 static int
 trades_answer(struct jsonr *r, const char *text, size_t len, struct trade *out, size_t max, char why[EXCHANGE_WHY_MAX])
 {
-	(void)r, (void)text, (void)len, (void)why;
+	(void)r, (void)text, (void)len;
+	if (answer_count == -1) {
+		snprintf(why, EXCHANGE_WHY_MAX, "EService:Unavailable");
+		return -1;
+	}
 	assert_true((size_t)answer_count <= max);
 	memcpy(out, trades, (size_t)answer_count * sizeof(*out));
 	return answer_count;
@@ -302,6 +306,8 @@ static void
 open_market(int64_t resume_us, bool descends)
 {
 	static struct feed_conf	 common;
+	static char		 natives[1][EXCHANGE_NATIVE_MAX] = { "BTCUSD" };
+	static struct exchange_markets markets = { .count = 1, .natives = natives };
 	static char		 name[] = "test", symbol[] = "BTC/USD", *names[] = { symbol };
 
 	common = (struct feed_conf){ .name = name, .symbols = { 1, names } };
@@ -310,7 +316,7 @@ open_market(int64_t resume_us, bool descends)
 		.candles_answer = candles_answer, .trades_path = trades_path, .trades_answer = trades_answer,
 	};
 	env = (struct market_env){
-		.x = &toy, .common = &common, .tf = TF_1M, .history = HISTORY, .handler = &handler, .ready = ready_cb,
+		.x = &toy, .markets = &markets, .common = &common, .tf = TF_1M, .history = HISTORY, .handler = &handler, .ready = ready_cb,
 		.skew = { .known = true },
 	};
 	asked = NULL;
@@ -568,6 +574,11 @@ rest_that_is_down_is_asked_for_ever(void **state)
 	open_live();
 	live(623, 630);
 	tick();
+	answer_count = -1;			/* an error with status 200 */
+	for (int i = 0; i < 20; i++) {
+		answer(200);
+		tick();
+	}
 	for (int i = 0; i < 100; i++) {
 		assert_asked("from 621");
 		answer(i % 3 == 0 ? 0 : i % 3 == 1 ? 503 : 429);
