@@ -13,7 +13,7 @@ HARDEN	?= -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 LDHARDEN ?= -pie -Wl,-z,relro,-z,now
 STRICT	= -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	  -Wpointer-arith -Wwrite-strings -Wvla -Wundef -ffp-contract=off
-PKGS	= libevent_core libevent_extra libevent_openssl openssl libwslay libpq
+PKGS	= libevent_core libevent_extra libevent_openssl openssl libpq
 DEFS	= -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' -I. -I$B/gen
 # One by one: pkg-config says nothing at all when one of several is missing, and only tests need cmocka.
 INCLUDES := $(foreach p,$(PKGS) libcjson cmocka,$(shell pkg-config --cflags $p 2>/dev/null))

@@ -129,7 +129,7 @@ market_step(struct market *m, enum market_event e)
 	case MARKET_WAITING:
 		m->env->counts.waits++;
 		m->in_hole = false;
-		if (m->told)
+		if (m->told || m->refusal_told)
 			break;
 		m->told = true;
 		log_warnx("feed", "missing trades cannot be had, so the candle that runs is fetched when it has ended"

@@ -7,6 +7,8 @@
 #include <event2/event.h>
 #include <event2/util.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "common/log.h"
@@ -25,10 +28,18 @@ struct file_mark {
 	off_t		 size;
 };
 
+/* Name servers and hosts as their files were once.  Outlives its net when it is being asked something. */
+struct names {
+	struct evdns_base	*dns;
+	bool			 was_asked;	/* a name server; its answers may be on their way through the loop */
+	struct event		*closer;	/* when it is retired */
+	bool			 has_turned;
+};
+
 struct net {
 	struct event_base	*base;
 	SSL_CTX			*tls;
-	struct evdns_base	*dns;		/* NULL: to be made at the next lookup */
+	struct names		*names;		/* NULL: to be made at the next lookup */
 	const char		*resolv_conf, *hosts;
 	struct file_mark	 resolv_mark, hosts_mark;
 };
@@ -54,11 +65,78 @@ tls_error(void)
 	return text == NULL ? "unknown error" : text;
 }
 
+/* What evdns and TLS's bufferevents have to say, in our log's form. */
+static void
+libevent_log_cb(int severity, const char *text)
+{
+	if (severity >= EVENT_LOG_WARN)
+		log_warnx("libevent", "%s", text);
+	else
+		log_debug("libevent", "%s", text);
+}
+
+/* Its failures are told by those who asked; it warns of every nameserver that does not answer, each time. */
+static void
+evdns_log_cb(int is_warning, const char *text)
+{
+	(void)is_warning;
+	log_debug("dns", "%s", text);
+}
+
+static void
+close_names(struct names *n)
+{
+	evdns_base_free(n->dns, 1);
+	if (n->closer != NULL)
+		event_free(n->closer);
+	free(n);
+}
+
+/* What was scheduled when they were retired has run at the first call; what that has scheduled, at the second. */
+static void
+closer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct names	*n = arg;
+
+	(void)fd, (void)what;
+	if (n->has_turned) {
+		close_names(n);
+		return;
+	}
+	n->has_turned = true;
+	event_active(n->closer, EV_TIMEOUT, 0);
+}
+
+/*
+ * Let go of the name servers.  Who has asked them meanwhile gets a failure.
+ * Answers that evdns has taken but not told yet would still use its base: they
+ * are let through first, while nothing new can come.
+ */
+static void
+retire_names(struct net *net)
+{
+	struct names	*n = net->names;
+
+	net->names = NULL;
+	if (n == NULL)
+		return;
+	if (!n->was_asked) {
+		close_names(n);
+		return;
+	}
+	(void)evdns_base_clear_nameservers_and_suspend(n->dns);
+	if ((n->closer = evtimer_new(net->base, closer_cb, n)) == NULL)
+		fatalx("net", "no memory");
+	event_active(n->closer, EV_TIMEOUT, 0);
+}
+
 struct net *
 net_new(struct event_base *base, const char *ca_file, char *why, size_t why_size)
 {
 	struct net	*net = xcalloc(1, sizeof(*net));
 
+	event_set_log_callback(libevent_log_cb);
+	evdns_set_log_fn(evdns_log_cb);
 	net->base = base;
 	net->resolv_conf = "/etc/resolv.conf";
 	net->hosts = "/etc/hosts";
@@ -84,8 +162,7 @@ net_free(struct net *net)
 {
 	if (net == NULL)
 		return;
-	if (net->dns != NULL)
-		evdns_base_free(net->dns, 1);
+	retire_names(net);
 	SSL_CTX_free(net->tls);
 	free(net);
 }
@@ -135,34 +212,34 @@ same_mark(const struct file_mark *a, const struct file_mark *b)
 	    a->inode == b->inode && a->size == b->size;
 }
 
-/* Whoever asks meanwhile gets a failure, and asks again. */
-static void
-forget_dns(struct net *net)
+static struct names *
+read_names(struct net *net)
 {
-	if (net->dns != NULL)
-		evdns_base_free(net->dns, 1);
-	net->dns = NULL;
+	struct names	*n = xcalloc(1, sizeof(*n));
+
+	if ((n->dns = evdns_base_new(net->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE)) == NULL)
+		fatalx("net", "evdns cannot be used");
+	/* Without the file there is no name server, and not one supposed on 127.0.0.1; addresses and hosts still work. */
+	(void)evdns_base_resolv_conf_parse(n->dns,
+	    DNS_OPTION_SEARCH | DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC | DNS_OPTION_NAMESERVERS_NO_DEFAULT, net->resolv_conf);
+	/* Without this one libevent knows localhost by itself. */
+	(void)evdns_base_load_hosts(n->dns, net->hosts);
+	/* How long, in seconds, the answer for one kind of address waits for that for the other. */
+	(void)evdns_base_set_option(n->dns, "getaddrinfo-allow-skew:", "1");
+	return n;
 }
 
 static void
-refresh_dns(struct net *net)
+refresh_names(struct net *net)
 {
 	struct file_mark	 resolv = file_mark(net->resolv_conf), hosts = file_mark(net->hosts);
 
-	if (net->dns != NULL && same_mark(&resolv, &net->resolv_mark) && same_mark(&hosts, &net->hosts_mark))
+	if (net->names != NULL && same_mark(&resolv, &net->resolv_mark) && same_mark(&hosts, &net->hosts_mark))
 		return;
-	forget_dns(net);
+	retire_names(net);
 	net->resolv_mark = resolv;
 	net->hosts_mark = hosts;
-	if ((net->dns = evdns_base_new(net->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE)) == NULL)
-		fatalx("net", "evdns cannot be used");
-	/* Without the file there is no name server, and not one supposed on 127.0.0.1; addresses and hosts still work. */
-	(void)evdns_base_resolv_conf_parse(net->dns,
-	    DNS_OPTION_SEARCH | DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC | DNS_OPTION_NAMESERVERS_NO_DEFAULT, net->resolv_conf);
-	/* Without this one libevent knows localhost by itself. */
-	(void)evdns_base_load_hosts(net->dns, net->hosts);
-	/* How long the answer for one kind of address waits for that for the other. */
-	(void)evdns_base_set_option(net->dns, "getaddrinfo-allow-skew:", "1");
+	net->names = read_names(net);
 }
 
 static void
@@ -234,16 +311,17 @@ net_lookup(struct net *net, const char *host, net_lookup_cb cb, void *arg)
 	/* Both families, whatever the machine has today: an address that cannot be reached is told at once, and the next tried. */
 	struct evutil_addrinfo	 hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP };
 
-	refresh_dns(net);
+	refresh_names(net);
 	l->cb = cb;
 	l->arg = arg;
 	if ((l->deliver = evtimer_new(net->base, deliver_cb, l)) == NULL)
 		fatalx("net", "no memory");
-	(void)evdns_getaddrinfo(net->dns, host, NULL, &hints, resolved_cb, l);
-	if (!l->answered && evdns_base_count_nameservers(net->dns) == 0) {
+	if (evdns_getaddrinfo(net->names->dns, host, NULL, &hints, resolved_cb, l) != NULL)
+		net->names->was_asked = true;
+	if (!l->answered && evdns_base_count_nameservers(net->names->dns) == 0) {
 		/* It would wait for one for ever. */
 		snprintf(l->why, sizeof(l->why), "dns: no name server in %.100s", net->resolv_conf);
-		forget_dns(net);
+		retire_names(net);
 	}
 	return l;
 }
@@ -308,6 +386,15 @@ net_tls_connect(struct bufferevent *bev, const char *address, uint16_t port)
 {
 	/* It is an address, so there is nothing to be asked for; every failure comes to the event callback. */
 	(void)bufferevent_socket_connect_hostname(bev, NULL, AF_UNSPEC, address, port);
+}
+
+void
+net_tls_connected(struct bufferevent *bev)
+{
+	int	 on = 1;
+
+	/* Without it all is well but later. */
+	(void)setsockopt(bufferevent_getfd(bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 static void

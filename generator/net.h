@@ -47,8 +47,9 @@ char	*net_authority(const struct net_url *url, char out[NET_AUTHORITY_MAX]);
  * `base` is borrowed; `ca_file` (PEM; NULL: the system's store) is read at once.
  * NULL when it cannot be, with a line of why.  resolv.conf and hosts are read
  * anew whenever they have changed, so a machine that gets its name server
- * later needs no restart.  Free it after its users; the memory of lookups that
- * have no answer then is given back in the loop's next turn.
+ * later needs no restart.  libevent's own messages go to our log from now on.
+ * Free it after its users; when a name server has been asked, memory is given
+ * back in the next turn of the loop: turn it once more before the end.
  */
 struct net	*net_new(struct event_base *base, const char *ca_file, char *why, size_t why_size);
 void		 net_free(struct net *net);	/* NULL is fine */
@@ -86,6 +87,9 @@ void		 net_tls_free(struct bufferevent *bev);		/* with TLS's goodbye; NULL is fi
 
 /* Begin to connect it to an address; its event callback tells the outcome, from the loop. */
 void		 net_tls_connect(struct bufferevent *bev, const char *address, uint16_t port);
+
+/* To be said once it is connected: what is written goes out at once, however little it is (no Nagle). */
+void		 net_tls_connected(struct bufferevent *bev);
 
 /*
  * What ended it, in words, from the event `what` of its event callback, to be

@@ -56,7 +56,7 @@ struct rest {
 	bufferevent_event_cb	 connection_cb;	/* evhttp's own, while it connects */
 	void			*connection_arg;
 	bool			 is_connecting;
-	bool			 is_dead;	/* the connection was closed: evhttp would use it again, TLS cannot */
+	bool			 is_dead;	/* the connection was closed: evhttp would connect the same SSL again, to the same address */
 	bool			 is_reused;	/* it has answered before the current request */
 
 	uint64_t		 requests, errors, waits;
@@ -110,7 +110,8 @@ connecting_cb(struct bufferevent *bev, short what, void *arg)
 			try_next_address(r);
 			return;
 		}
-	}
+	} else
+		net_tls_connected(bev);
 	errno = err;
 	r->connection_cb(bev, what, r->connection_arg);
 }
@@ -152,7 +153,8 @@ error_cb(enum evhttp_request_error error, void *arg)
 		return;
 	switch (error) {
 	case EVREQ_HTTP_DATA_TOO_LONG:
-		snprintf(r->error, sizeof(r->error), "the answer is bigger than %zu bytes, or its chunks are broken", r->params.body_max);
+		snprintf(r->error, sizeof(r->error), "the answer is bigger than %zu bytes, or its chunks are broken",
+		    r->params.body_max);
 		break;
 	case EVREQ_HTTP_INVALID_HEADER:
 		snprintf(r->error, sizeof(r->error), "protocol: the answer is no HTTP");

@@ -162,7 +162,8 @@ parse_header(struct piece line, struct piece *name, struct piece *value)
 		return false;
 	*name = (struct piece){ line.text, (size_t)(colon - line.text) };
 	for (size_t i = 0; i < name->len; i++)
-		if (!isalnum((unsigned char)name->text[i]) && (name->text[i] == '\0' || strchr("!#$%&'*+-.^_`|~", name->text[i]) == NULL))
+		if (!isalnum((unsigned char)name->text[i]) &&
+		    (name->text[i] == '\0' || strchr("!#$%&'*+-.^_`|~", name->text[i]) == NULL))
 			return false;
 	*value = trim((struct piece){ colon + 1, line.len - name->len - 1 });
 	for (size_t i = 0; i < value->len; i++)
@@ -180,7 +181,8 @@ judge_101(const struct heads *h, struct upgrade_answer *answer)
 		return bad(answer, "protocol: answer 101 with %s Sec-WebSocket-Accept",
 		    h->wrong_accept ? "a wrong" : h->accept == 0 ? "no" : "more than one");
 	if (h->extension || h->protocol)
-		return bad(answer, "protocol: answer 101 with %s that was not asked for", h->extension ? "an extension" : "a subprotocol");
+		return bad(answer, "protocol: answer 101 with %s that was not asked for",
+		    h->extension ? "an extension" : "a subprotocol");
 	return UPGRADE_OPEN;
 }
 

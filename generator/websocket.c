@@ -385,6 +385,7 @@ connected(struct websocket *ws)
 	int64_t		 left_us = ws->deadline_us - clock_mono_us();
 
 	ws->state = WS_UPGRADE;
+	net_tls_connected(ws->bev);
 	set_timer_us(ws, left_us > 0 ? left_us : 0);
 	net_random(nonce, sizeof(nonce));
 	request = upgrade_request(&ws->url, ws->user_agent, upgrade_key(nonce, ws->key));

@@ -84,5 +84,5 @@ int64_t		 websocket_heard_us(const struct websocket *ws);
 /* What is known of the end, for closed() to ask. */
 int		 websocket_http_status(const struct websocket *ws);	/* of the answer to the upgrade; 0: none came */
 int64_t		 websocket_retry_after_ms(const struct websocket *ws);	/* that a refusal asked for; -1: it did not */
-uint16_t	 websocket_close_code(const struct websocket *ws);	/* that the other side sent; 1005: none in its goodbye, 1006: no goodbye */
+uint16_t	 websocket_close_code(const struct websocket *ws);	/* of the other side's goodbye; 1005: none in it, 1006: no goodbye */
 #endif

@@ -286,6 +286,7 @@ static void
 a_name_server_that_comes_later_is_found(void **state)
 {
 	struct question	*q = *state;
+	unsigned	 asked;
 
 	write_file(q->resolv_conf, "");
 	net_set_files(q->net, q->resolv_conf, NULL);
@@ -298,6 +299,12 @@ a_name_server_that_comes_later_is_found(void **state)
 	assert_string_equal(q->addresses.text[1], "127.0.0.9");
 	ask(q, "nine.test");
 	assert_string_equal(q->why, "dns: no such name");
+	/* And one that goes is forgotten. */
+	asked = q->asked;
+	write_file(q->resolv_conf, "");
+	ask(q, "nine.test");
+	assert_non_null(strstr(q->why, "no name server"));
+	assert_int_equal(q->asked, asked);
 	/* hosts comes first, and is read anew too. */
 	write_file(q->hosts, "127.0.0.10 eight.test another.name.test\n");
 	ask(q, "eight.test");

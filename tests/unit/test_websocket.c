@@ -39,7 +39,7 @@ struct fixture {
 	bool			 hangs_up;	/* after the reply */
 	bool			 is_deaf;	/* reads nothing more after the reply */
 	bool			 upgraded;
-	char			 request[2048];
+	char			 request[2048], server_name[64];	/* SNI */
 	struct frame		 frames[FRAMES_MAX];
 	size_t			 frame_count;
 	bool			 got_frame, peer_gone;
@@ -118,8 +118,9 @@ answer_upgrade(struct fixture *f)
 		return;
 	evbuffer_drain(input, len);
 	f->upgraded = true;
+	/* In one write, so that it is one record of TLS and comes at once. */
 	if (f->reply != NULL)
-		peer_send(f, f->reply, strlen(f->reply));
+		evbuffer_prepend(f->along, f->reply, strlen(f->reply));
 	else {
 		at = strstr(f->request, "Sec-WebSocket-Key: ");
 		assert_non_null(at);
@@ -128,9 +129,11 @@ answer_upgrade(struct fixture *f)
 		snprintf(text, sizeof(text), "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\n"
 		    "connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
 		    f->reply_twice ? "Sec-WebSocket-Accept: " : "", f->reply_twice ? accept : "", f->reply_twice ? "\r\n" : "");
-		peer_send(f, text, strlen(text));
+		evbuffer_prepend(f->along, text, strlen(text));
 	}
-	bufferevent_write_buffer(f->peer, f->along);
+	if ((len = evbuffer_get_length(f->along)) > 0)
+		peer_send(f, evbuffer_pullup(f->along, -1), len);
+	evbuffer_drain(f->along, len);
 	if (f->is_deaf)
 		bufferevent_disable(f->peer, EV_READ);
 }
@@ -217,6 +220,17 @@ accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *
 	    BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	bufferevent_setcb(f->peer, peer_read_cb, peer_write_cb, peer_event_cb, f);
 	bufferevent_enable(f->peer, EV_READ | EV_WRITE);
+}
+
+static int
+server_name_cb(SSL *ssl, int *alert, void *arg)
+{
+	struct fixture	*f = arg;
+	const char	*name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	(void)alert;
+	snprintf(f->server_name, sizeof(f->server_name), "%s", name == NULL ? "" : name);
+	return SSL_TLSEXT_ERR_OK;
 }
 
 /* The client's callbacks */
@@ -388,6 +402,8 @@ setup(void **state)
 	close(fd);
 	net_set_files(f->net, "/nonexistent/resolv.conf", f->hosts);
 	f->ctx = server_context(&f->ca, GOOD_NAMES, 3600);
+	SSL_CTX_set_tlsext_servername_callback(f->ctx, server_name_cb);
+	SSL_CTX_set_tlsext_servername_arg(f->ctx, f);
 	f->listener = listen_on_loopback(f->base, accept_cb, f, &f->port);
 	f->along = evbuffer_new();
 	f->params.close_timeout_ms = 5000;
@@ -427,6 +443,7 @@ messages_go_both_ways_and_goodbye_is_said(void **state)
 	begin(f);
 	assert_int_equal(websocket_send(f->ws, "x", 1), -1);
 	await(f, &f->open);
+	assert_string_equal(f->server_name, "");	/* none for an address */
 	assert_non_null(strstr(f->request, "GET /ws?streams=a/b HTTP/1.1\r\n"));
 	assert_non_null(strstr(f->request, "\r\nUser-Agent: agent/7\r\n"));
 	assert_null(strstr(f->request, "Extensions"));
@@ -460,6 +477,7 @@ addresses_of_a_name_are_tried_in_turn(void **state)
 	begin_at(f, "good.test", f->port);
 	await(f, &f->open);
 	assert_non_null(strstr(f->request, "\r\nHost: good.test:"));
+	assert_string_equal(f->server_name, "good.test");
 }
 
 static void
@@ -625,7 +643,8 @@ refused(struct fixture *f, const char *reply, const char *why)
 static void
 status_403_is_told_with_its_body(void **state)
 {
-	refused(*state, "HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nnot from heremore", "refused with HTTP status 403: not from her");
+	refused(*state, "HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nnot from heremore",
+	    "refused with HTTP status 403: not from her");
 	assert_int_equal(((struct fixture *)*state)->status, 403);
 }
 
@@ -768,6 +787,43 @@ a_listener_that_never_answers_is_a_timeout(void **state)
 }
 
 static void
+a_deaf_address_leaves_time_for_the_next(void **state)
+{
+	struct fixture	*f = *state;
+	int		 fd = listen_and_ignore("127.0.0.2", f->port);
+
+	f->params.connect_timeout_ms = 2000;
+	begin_at(f, "good.test", f->port);
+	await(f, &f->open);
+	close(fd);
+}
+
+static void
+a_mute_name_server_is_a_timeout(void **state)
+{
+	struct fixture	*f = *state;
+	char		 path[64];
+	int		 fd = name_mute_server(path);
+
+	net_set_files(f->net, path, NULL);
+	f->params.connect_timeout_ms = 150;
+	begin_at(f, "nobody.test", 443);
+	await_end(f, "dns: timeout after 0.15 s");
+	websocket_free(f->ws);
+	f->closes = 0;
+	f->closed = false;
+	/* Freed while it is asked, and asked of servers that are replaced meanwhile. */
+	begin_at(f, "nobody.test", 443);
+	websocket_free(f->ws);
+	f->params.connect_timeout_ms = 10000;
+	begin_at(f, "nobody.test", 443);
+	unlink(path);
+	websocket_free(websocket_new(f->net, &f->params, &handler, f));
+	await_end(f, "dns: the name servers failed or do not answer");
+	close(fd);
+}
+
+static void
 an_unknown_name_is_told(void **state)
 {
 	struct fixture	*f = *state;
@@ -869,6 +925,18 @@ static void
 a_length_that_is_not_the_shortest_ends_it(void **state)
 {
 	broken(*state, "\x81\x7e\0\x01x", 5, 1002, "protocol: ");
+}
+
+static void
+a_bad_frame_is_answered_however_much_follows(void **state)
+{
+	struct fixture	*f = *state;
+	size_t		 len = 3000000;
+	char		*bytes = calloc(1, len);
+
+	bytes[0] = (char)0x83;
+	broken(f, bytes, len, 1002, "protocol: ");
+	free(bytes);
 }
 
 static void
@@ -1181,7 +1249,8 @@ an_answer_is_judged_the_same_in_pieces(void **state)
 
 	(void)state;
 	for (size_t i = 0; i <= len; i++)
-		assert_int_equal(upgrade_parse(good, i, false, "dGhlIHNhbXBsZSBub25jZQ==", 0, &a), i < len - 3 ? UPGRADE_MORE : UPGRADE_OPEN);
+		assert_int_equal(upgrade_parse(good, i, false, "dGhlIHNhbXBsZSBub25jZQ==", 0, &a),
+		    i < len - 3 ? UPGRADE_MORE : UPGRADE_OPEN);
 	assert_int_equal(a.head_len, len - 3);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (upgrade_parse(bad[i], strlen(bad[i]), false, "dGhlIHNhbXBsZSBub25jZQ==", 0, &a) != UPGRADE_BAD || *a.why == '\0')
@@ -1222,6 +1291,8 @@ main(void)
 		with_peer(a_server_without_tls_is_told),
 		with_peer(a_closed_port_is_told),
 		with_peer(a_listener_that_never_answers_is_a_timeout),
+		with_peer(a_deaf_address_leaves_time_for_the_next),
+		with_peer(a_mute_name_server_is_a_timeout),
 		with_peer(an_unknown_name_is_told),
 		with_peer(closed_before_it_is_open),
 		with_peer(closed_while_the_upgrade_is_under_way),
@@ -1234,6 +1305,7 @@ main(void)
 		with_peer(a_ping_in_pieces_ends_it),
 		with_peer(a_long_ping_ends_it),
 		with_peer(a_length_that_is_not_the_shortest_ends_it),
+		with_peer(a_bad_frame_is_answered_however_much_follows),
 		with_peer(a_message_too_big_ends_it_before_it_has_come),
 		with_peer(fragments_too_big_together_end_it),
 		with_peer(a_full_message_is_not_too_big),

@@ -112,6 +112,38 @@ listen_on_loopback(struct event_base *base, evconnlistener_cb cb, void *arg, uns
 	return listener;
 }
 
+/* A listening socket on this address and port that nobody accepts from; its descriptor. */
+static inline int
+listen_and_ignore(const char *address, unsigned port)
+{
+	struct sockaddr_in	 sin = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int			 fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(inet_pton(AF_INET, address, &sin.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+/* A resolv.conf (its path into `path`) that names a server which never answers: its socket. */
+static inline int
+name_mute_server(char path[64])
+{
+	struct sockaddr_in	 sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t		 len = sizeof(sin);
+	int			 fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	FILE			*file;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	strcpy(path, "/tmp/tocsin-resolv-XXXXXX");
+	file = fdopen(mkstemp(path), "w");
+	assert_non_null(file);
+	fprintf(file, "nameserver 127.0.0.1:%u\n", ntohs(sin.sin_port));
+	fclose(file);
+	return fd;
+}
+
 static inline void
 deadline_cb(evutil_socket_t fd, short what, void *arg)
 {
