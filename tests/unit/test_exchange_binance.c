@@ -33,6 +33,9 @@ trades_come_wrapped_and_raw(void **state)
 	char	 wrapped[512];
 
 	says(*state, agg_trade, "trade ETH/BTC 7001 2026-02-02T02:40:00.205000Z 0.0317*12.5+3\n");
+	/* A market's first trade has the raw id 0. */
+	says(*state, "{\"e\":\"aggTrade\",\"s\":\"ETHBTC\",\"a\":1,\"p\":\"1\",\"q\":\"1\",\"f\":0,\"l\":0,\"T\":1770000000205}",
+	    "trade ETH/BTC 1 2026-02-02T02:40:00.205000Z 1*1+0\n");
 	snprintf(wrapped, sizeof(wrapped), "{\"stream\":\"ethbtc@aggTrade\",\"data\":%s}", agg_trade);
 	says(*state, wrapped, "trade ETH/BTC 7001 2026-02-02T02:40:00.205000Z 0.0317*12.5+3\n");
 }
@@ -188,6 +191,13 @@ very_many_streams_take_several_short_messages(void **state)
 	for (const char *at = rec.text; (at = strchr(at, '\n')) != NULL; at++)
 		streams++;
 	assert_int_equal(streams, 10);
+	record_release(&rec);
+	/* No empty message behind a full one. */
+	record_init(&rec, &exchange_binance, list, 30);
+	assert_non_null(subscription(&rec, TF_15M, 0));
+	assert_null(subscription(&rec, TF_15M, 1));
+	assert_true(tell(&rec, "{\"result\":null,\"id\":2}", 22));
+	assert_string_equal(rec.text, "");
 	record_release(&rec);
 }
 

@@ -167,6 +167,10 @@ a_broken_answer_says_what_is_wrong(void **state)
 	    "-1 row 2 of the candles: the values of 2026-02-02T02:41:01.000Z: no 1m candle opens at 2026-02-02T02:41:01.000000Z");
 	candles_are(*state, changed(CANDLES, "1770000060,", "\"x\",", text, sizeof(text)), TF_1M, NOW_US, 8,
 	    "-1 row 2 of the candles: time is no time in seconds of this century: x");
+	candles_are(*state, changed(CANDLES, "1770000060,", "\"1770000060x\",", text, sizeof(text)), TF_1M, NOW_US, 8,
+	    "-1 row 2 of the candles: time is no time in seconds of this century: 1770000060x");
+	candles_are(*state, changed(CANDLES, "1770000060,", "60,", text, sizeof(text)), TF_1M, NOW_US, 8,
+	    "-1 row 2 of the candles: time is no time in seconds of this century: 60");
 	candles_are(*state, changed(CANDLES, "1770000060,", "99999999999999999999999,", text, sizeof(text)), TF_1M, NOW_US, 8,
 	    "-1 row 2 of the candles: time is no time in seconds of this century: 99999999999999999999999");
 	trades_are(*state, "{\"message\":\"NotFound\"}", 8, "-1 NotFound");

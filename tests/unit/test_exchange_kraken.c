@@ -149,13 +149,20 @@ fifty_symbols_go_into_a_message(void **state)
 	    "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"C50/USD\"],\"snapshot\":true},\"req_id\":2}");
 	assert_null(subscription(&rec, TF_1M, 2));
 	record_release(&rec);
+	/* No empty message behind a full one. */
+	record_init(&rec, &exchange_kraken, list, 50);
+	assert_non_null(subscription(&rec, TF_1M, 0));
+	assert_null(subscription(&rec, TF_1M, 1));
+	record_release(&rec);
 }
 
 static void
 paths_have_the_older_names(void **state)
 {
-	struct record	*rec = *state;
-	char		 path[EXCHANGE_PATH_MAX];
+	static const char *const	 longest[] = { "ABCDEFGHIJKLMNOPQRST/BTC" };
+	struct record			*rec = *state;
+	struct exchange_markets		*m = exchange_markets_new(rec->x, longest, 1);
+	char				 path[EXCHANGE_PATH_MAX];
 
 	rec->x->stream_path(path);
 	assert_string_equal(path, "/v2");
@@ -165,6 +172,9 @@ paths_have_the_older_names(void **state)
 	assert_string_equal(path, "/0/public/Trades?pair=ETHXBT&since=1770000089999999999");
 	rec->x->trades_path(rec->m, 2, 0, NOW_US, 0, path);
 	assert_string_equal(path, "/0/public/Trades?pair=XDGEUR&since=1770000089999999999");
+	rec->x->trades_path(m, 0, 0, NOW_US, 0, path);
+	assert_string_equal(path, "/0/public/Trades?pair=ABCDEFGHIJKLMNOPQRSTXBT&since=1770000089999999999");
+	exchange_markets_free(m);
 }
 
 #define OHLC \
@@ -225,6 +235,8 @@ times_of_trades_are_exact(void **state)
 	trades_are(*state, "{\"error\":[],\"result\":{\"XXBTZUSD\":[],\"last\":\"0\"}}", 8, "");
 	trades_are(*state, changed(page, "1770000001,", "-1770000001,", text, sizeof(text)), 8,
 	    "-1 row 3 of the trades: time is no time in seconds of this century: -1770000001");
+	trades_are(*state, changed(page, "\"\",43", "\"\",0", text, sizeof(text)), 8,
+	    "-1 row 3 of the trades: trade_id is no whole number above zero: 0");
 	trades_are(*state, changed(page, "1770000001,", "1.770000001e9,", text, sizeof(text)), 8,
 	    "-1 row 3 of the trades: time is no time in seconds of this century: 1.770000001e9");
 }
