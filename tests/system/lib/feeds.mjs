@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { Exchange } from './exchange.mjs';
 import { Site, program, until } from './site.mjs';
 
-const LOOK_EVERY_MS = 300, POLL_MS = 100;
+const LOOK_EVERY_MS = 500, POLL_MS = 100;
 export const MINUTE = 60000;
 export const minuteOf = (ms) => Math.floor(ms / MINUTE) * MINUTE;
 export const sleepless = (ms) => { // a condition: so much time has passed
@@ -66,10 +66,15 @@ export class Feeds {
 
   async look() {
     try {
-      const newest = await this.site.sql(`SELECT exchange, symbol, timeframe, extract(epoch FROM max(open_time))::bigint * 1000 FROM candles GROUP BY 1, 2, 3`);
-      this.table.newest = new Map(newest.map(([exchange, symbol, timeframe, ms]) => [`${exchange} ${symbol} ${timeframe}`, Number(ms)]));
-      const signals = await this.site.sql(`SELECT exchange, symbol, status, exit_reason, outcome FROM signals WHERE strategy = 'rising' ORDER BY candle_open_time`);
-      this.table.signals = signals.reduce((m, r) => m.set(`${r[0]} ${r[1]}`, [...(m.get(`${r[0]} ${r[1]}`) ?? []), r]), new Map());
+      const rows = await this.site.sql(`SELECT exchange, symbol, timeframe, (extract(epoch FROM max(open_time)) * 1000)::bigint::text, '', '' FROM candles GROUP BY 1, 2, 3
+        UNION ALL SELECT exchange, symbol, '', status, exit_reason, outcome FROM signals WHERE strategy = 'rising'`);
+      const newest = new Map(), signals = new Map();
+      for (const [exchange, symbol, timeframe, value, ...more] of rows) {
+        const key = `${exchange} ${symbol}`;
+        if (timeframe !== '') newest.set(`${key} ${timeframe}`, Number(value));
+        else signals.set(key, [...(signals.get(key) ?? []), [value, ...more]]);
+      }
+      Object.assign(this.table, { newest, signals });
     } catch (error) {
       if (!fs.existsSync(this.site.dir)) return; // the test is over
     }
@@ -80,6 +85,16 @@ export class Feeds {
 export class Feed {
   constructor(site, scenario, exchange) {
     Object.assign(this, { site, scenario, exchange, name: scenario.name, symbols: [...exchange.markets.keys()] });
+  }
+
+  // What the generator said about it goes with a failure.
+  async run() {
+    try {
+      await this.scenario.run(this);
+    } catch (error) {
+      error.message += `\n${this.lines().slice(-20).join('\n')}`;
+      throw error;
+    }
   }
 
   // Log lines about this feed that match.
@@ -124,10 +139,10 @@ export class Feed {
       () => this.table.newest.get(`${this.name} ${symbol} ${minutes}m`) >= openMs, ms, POLL_MS);
   }
 
-  // A signal of the strategy `rising` is in this status: [exchange, symbol, status, exit_reason, outcome].
+  // A signal of the strategy `rising` is in this status: [status, exit_reason, outcome].
   signal(symbol, status, ms = 120000) {
     return until(`${this.name}: a signal of ${symbol} is ${status}`,
-      () => this.table.signals.get(`${this.name} ${symbol}`)?.find((row) => row[2] === status), ms, POLL_MS);
+      () => this.table.signals.get(`${this.name} ${symbol}`)?.find((row) => row[0] === status), ms, POLL_MS);
   }
 
   // Row for row what the exchange's trades give.  `sources`: those that a candle with trades may have.

@@ -21,10 +21,12 @@ const trade = (market, t) => `{"symbol":"${t.symbol}","side":"${t.buy ? 'buy' : 
 const nanoseconds = (market, t) => BigInt(t.us) * 1000n + (market.trade(t.id - 1)?.us === t.us ? 1n : 0n);
 
 // Their own names of some pairs: what an answer's key is.
+const old = (symbol) => symbol.replace('BTC', 'XBT').replace('DOGE', 'XDG');
+
 function internal(symbol) {
-  const [base, quote] = symbol.split('/');
-  const old = { BTC: 'XXBT', ETH: 'XETH', XRP: 'XXRP', LTC: 'XLTC' }, fiat = { USD: 'ZUSD', EUR: 'ZEUR' };
-  return old[base] && fiat[quote] ? old[base] + fiat[quote] : symbol.replace('/', '').replace('BTC', 'XBT');
+  const [base, quote] = old(symbol).split('/');
+  const classes = { XBT: 'X', ETH: 'X', XRP: 'X', LTC: 'X', XDG: 'X', USD: 'Z', EUR: 'Z' };
+  return classes[base] && classes[quote] ? classes[base] + base + classes[quote] + quote : base + quote;
 }
 
 const error = (...texts) => ({ status: 200, body: JSON.stringify({ error: texts }) });
@@ -33,8 +35,8 @@ export const kraken = {
   resolutionUs: 1,
   folds: false,
   native: (symbol) => symbol,
-  // REST takes several names of a pair.
-  names: (symbol) => [symbol.replace('/', ''), symbol.replace('/', '').replace('BTC', 'XBT'), internal(symbol), symbol.replace('BTC', 'XBT')],
+  // REST takes several names of a pair, those of old too.
+  names: (symbol) => [symbol.replace('/', ''), old(symbol).replace('/', ''), internal(symbol), old(symbol)],
 
   opened(conn) {
     conn.send('{"channel":"status","type":"update","data":[{"api_version":"v2","connection_id":13834774380200032777,"system":"online","version":"2.0.10"}]}');
