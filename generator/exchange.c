@@ -350,7 +350,7 @@ exchange_trades(struct jsonv rows, exchange_trade_row *read_row, bool descend, s
 {
 	size_t		 count = 0;
 	struct jsonv	 row;
-	char		 text[24];
+	char		 text[32];
 
 	for (row = first_row(rows, descend, max); row.at != -1 && count < max; row = jsonv_next(row))
 		if (!read_row(row, &out[count++], why)) {

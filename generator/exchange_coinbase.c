@@ -154,16 +154,12 @@ candles_path(const struct exchange_markets *m, size_t symbol, enum timeframe tf,
 static bool
 parse_rows(struct jsonr *r, const char *text, size_t len, char why[EXCHANGE_WHY_MAX])
 {
-	struct jsonv	 words;
-
 	if (!exchange_parse(r, text, len, why))
 		return false;
 	if (jsonv_is_array(jsonr_root(r)))
 		return true;
-	words = jsonv_get(jsonr_root(r), "message");
-	if (!jsonv_is_string(words))
-		return exchange_wrong(why, "neither an array nor an error");
-	exchange_words(words, why, EXCHANGE_WHY_MAX);
+	if (exchange_words(jsonv_get(jsonr_root(r), "message"), why, EXCHANGE_WHY_MAX)[0] == '\0')
+		exchange_wrong(why, "neither an array nor an error");
 	return false;
 }
 

@@ -224,7 +224,7 @@ fails(struct jsonv errors, char why[EXCHANGE_WHY_MAX])
 {
 	for (struct jsonv e = jsonv_first(errors); e.at != -1; e = jsonv_next(e))
 		if (exchange_words(e, why, EXCHANGE_WHY_MAX)[0] != 'W')
-			return true;
+			return why[0] != '\0' || !exchange_wrong(why, "an error without words");
 	return false;
 }
 

@@ -242,7 +242,7 @@ static void
 tick_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct feed_exchange	*f = arg;
-	int64_t			 mono_us = clock_mono_us(), wall_us = clock_wall_us(), heard_us;
+	int64_t			 mono_us = clock_mono_us(), wall_us = market_wall_us(&f->env), heard_us;
 
 	(void)fd, (void)what;
 	links_tick(f->links, mono_us);
@@ -440,6 +440,8 @@ status_feed(const void *state, struct jsonw *w)
 	if (last_us != INT64_MIN)
 		jsonw_str(w, "last_trade", clock_iso_ms(last_us, text));
 	jsonw_int(w, "lag_ms", f->env.lag_us / 1000);
+	if (f->env.skew.known)
+		jsonw_int(w, "clock_ahead_ms", f->env.skew.ahead_us / 1000);
 	counts_json(&f->env.counts, w);
 	rest_status_json(f->env.rest, w, "rest");
 }

@@ -7,6 +7,7 @@
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "generator/net.h"
 #include "generator/rest.h"
 #include "generator/sequence.h"
 
@@ -18,6 +19,7 @@
 #define BEAT_FRESH_US	INT64_C(5000000)	/* a heartbeat is the market's clock for so long */
 #define LATE_US		INT64_C(1000000)	/* the clock is so far beyond a candle: it may have closed it */
 #define CLOCK_PAST_US	INT64_C(61000000)	/* key `grace` is no longer, so the candle is closed */
+#define SKEW_TELL_US	INT64_C(3000000)
 #define LAG_MAX_US	INT64_C(10000000)
 #define DELIVER_MAX	2000			/* trades at once; the others follow */
 #define TRADES_TRIES	5			/* answers in a row that do not help */
@@ -112,6 +114,12 @@ length_us(const struct market *m)
 	return timeframe_us(m->env->tf);
 }
 
+int64_t
+market_wall_us(const struct market_env *env)
+{
+	return skew_wall_us(&env->skew, clock_wall_us());
+}
+
 /* REST */
 
 static void
@@ -137,6 +145,26 @@ rest_failed(struct market *m, const struct rest_answer *answer, const char *why,
 		return true;
 	m->deadline_us = clock_mono_us() + backoff_next_ms(&m->backoff, backoff_random()) * INT64_C(1000);
 	return false;
+}
+
+/* What the Date of an answer says about our clock. */
+static void
+compare_clocks(struct market_env *env, const struct rest_answer *answer)
+{
+	const char	*date = answer->status == 0 ? NULL : rest_header(answer, "Date");
+	int64_t		 server_ms = date == NULL ? -1 : net_retry_after_ms(date, 0, INT64_MAX / 1000);
+
+	if (server_ms < 0 || strspn(date, "0123456789") > 0)
+		return;
+	skew_sample(&env->skew, clock_wall_us(), server_ms * 1000);
+	if (llabs(env->skew.ahead_us) < SKEW_TELL_US) {
+		env->skew_told = false;
+		return;
+	}
+	if (!env->skew_told)
+		log_warnx("feed", "this machine's clock differs from the exchange's: set it by NTP, candles are late until then"
+		    " name=%s ahead_ms=%lld", env->common->name, (long long)(env->skew.ahead_us / 1000));
+	env->skew_told = true;
 }
 
 static void
@@ -176,7 +204,7 @@ ask_candles(struct market *m)
 	char			 path[EXCHANGE_PATH_MAX];
 
 	if (m->done_us >= m->edge_us)	/* time has gone on meanwhile */
-		m->edge_us = recovery_edge_us(env->tf, clock_wall_us());
+		m->edge_us = recovery_edge_us(env->tf, market_wall_us(env));
 	if (m->done_us >= m->edge_us) {
 		/* What was handed out by id is behind us. */
 		sequence_forget(m->sequence);
@@ -201,7 +229,7 @@ begin_candles(struct market *m)
 	if ((m->deferred = env->paused))
 		return;
 	m->tries = 0;
-	m->edge_us = recovery_edge_us(env->tf, clock_wall_us());
+	m->edge_us = recovery_edge_us(env->tf, market_wall_us(env));
 	if (!cold && m->done_us >= m->edge_us) {
 		step(m, ON_DONE);
 		return;
@@ -264,7 +292,7 @@ wait_for_late(struct market *m, int64_t wall_us)
 static void
 use_candles(struct market *m, struct candle *c, int count)
 {
-	int64_t	 wall_us = clock_wall_us();
+	int64_t	 wall_us = market_wall_us(m->env);
 	int	 wanted = wanted_candles(m, c, count);
 
 	/* We have seen trades of the first: an answer without it is not up to date. */
@@ -289,6 +317,18 @@ use_candles(struct market *m, struct candle *c, int count)
 	ask_candles(m);
 }
 
+/* Our clock has turned out to be ahead: what we took for closed may not be. */
+static void
+believe_less(struct market *m)
+{
+	int64_t	 edge_us = recovery_edge_us(m->env->tf, market_wall_us(m->env));
+
+	if (edge_us < m->edge_us)
+		m->edge_us = edge_us;
+	if (m->to_us > m->edge_us)
+		m->to_us = m->edge_us;
+}
+
 static void
 candles_cb(const struct rest_answer *answer, void *arg)
 {
@@ -304,6 +344,8 @@ candles_cb(const struct rest_answer *answer, void *arg)
 		candles_failed(m, answer, answer->why);
 		return;
 	}
+	compare_clocks(m->env, answer);
+	believe_less(m);
 	c = xcalloc(max, sizeof(*c));
 	count = m->env->x->candles_answer(&m->env->json, answer->body, answer->len, m->env->tf, m->edge_us, c, max, why);
 	if (count == -1)
@@ -460,6 +502,7 @@ trades_cb(const struct rest_answer *answer, void *arg)
 
 	if ((m->deferred = m->env->paused))
 		return;
+	compare_clocks(m->env, answer);
 	page = xcalloc(EXCHANGE_TRADES_MAX, sizeof(*page));
 	if (answer->why != NULL)
 		snprintf(why, sizeof(why), "%s", answer->why);
@@ -513,7 +556,7 @@ correct_cb(const struct rest_answer *answer, void *arg)
 		return;			/* again in CORRECT_US */
 	m->correct_us = INT64_MIN;
 	c = xcalloc(env->x->candles_max, sizeof(*c));
-	count = env->x->candles_answer(&env->json, answer->body, answer->len, env->tf, clock_wall_us(), c, env->x->candles_max, why);
+	count = env->x->candles_answer(&env->json, answer->body, answer->len, env->tf, market_wall_us(env), c, env->x->candles_max, why);
 	market_turn_begin(env);
 	for (int i = 0; i < count; i++)
 		if (c[i].open_us == open_us) {
@@ -573,8 +616,9 @@ step(struct market *m, enum market_event e)
 		m->env->ready(m->symbol, m->env->ready_arg);
 		break;
 	case MARKET_HOLE:
-		m->in_hole = true;
-		m->env->counts.holes++;
+		/* Without a next id it is only the first trade ever: REST shows whether it is. */
+		m->in_hole = sequence_next_id(m->sequence) != 0;
+		m->env->counts.holes += m->in_hole;
 		m->deadline_us = now_us + REORDER_US;
 		break;
 	case MARKET_WAITING:
@@ -652,7 +696,7 @@ market_trade(struct market *m, const struct trade *t)
 		break;
 	case MARKET_LIVE:
 		if (put == SEQUENCE_TAKEN && t->id == next) {
-			m->env->lag_us = clock_wall_us() - t->time_us;
+			m->env->lag_us = market_wall_us(m->env) - t->time_us;
 			if (m->env->lag_us < 0 || m->env->lag_us > LAG_MAX_US)
 				m->env->lag_us = m->env->lag_us < 0 ? 0 : LAG_MAX_US;
 		}

@@ -13,6 +13,7 @@
 #include "generator/exchange.h"
 #include "generator/feed.h"
 #include "generator/recovery.h"
+#include "generator/skew.h"
 
 struct market;
 struct rest;
@@ -38,10 +39,15 @@ struct market_env {
 	bool			 paused;	/* hand out nothing */
 	bool			 rest_failing;	/* told, and not again before it works */
 	int			 turns;		/* how deep */
-	int64_t			 lag_us;	/* how long after its time the newest live trade came */
+	int64_t			 lag_us;	/* how long after its time the newest live trade came; never below 0 */
+	struct skew		 skew;
+	bool			 skew_told;
 	struct jsonr		 json;
 	struct market_counts	 counts;
 };
+
+/* The wall's time by the exchange's clock, as far as it is known. */
+int64_t		 market_wall_us(const struct market_env *env);
 
 /* A run of the handler's calls; runs within runs are one. */
 void		 market_turn_begin(struct market_env *env);
@@ -61,7 +67,7 @@ void		 market_candle(struct market *m, const struct candle *c);
 void		 market_heartbeat(struct market *m, int64_t last_trade_id, int64_t exchange_us);
 
 /*
- * Some ten times a second.  heard_us: wall time up to which a connection that
+ * Some ten times a second.  heard_us: market_wall_us() up to which a connection that
  * covers it has proven alive; INT64_MIN: none has.
  */
 void		 market_tick(struct market *m, int64_t mono_us, int64_t wall_us, int64_t heard_us);

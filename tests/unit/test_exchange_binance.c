@@ -163,7 +163,7 @@ one_message_subscribes_to_many_streams(void **state)
 static void
 very_many_streams_take_several_short_messages(void **state)
 {
-	static char	 names[100][EXCHANGE_NATIVE_MAX];
+	static char	 names[100][64];
 	const char	*list[100];
 	struct record	 rec;
 	size_t		 messages = 0, streams = 0;

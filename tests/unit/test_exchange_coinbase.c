@@ -160,6 +160,7 @@ a_broken_answer_says_what_is_wrong(void **state)
 
 	candles_are(*state, "{\"message\":\"NotFound\"}", TF_1M, NOW_US, 8, "-1 NotFound");
 	candles_are(*state, "", TF_1M, NOW_US, 8, "-1 no JSON: ");
+	candles_are(*state, "{\"message\":\"\"}", TF_1M, NOW_US, 8, "-1 neither an array nor an error");
 	candles_are(*state, "{\"message\":7}", TF_1M, NOW_US, 8, "-1 neither an array nor an error");
 	candles_are(*state, "[[1770000060,8.5,12.5,11,11]]", TF_1M, NOW_US, 8, "-1 row 1 of the candles: no array of six");
 	candles_are(*state, changed(CANDLES, "1770000060,", "1770000061,", text, sizeof(text)), TF_1M, NOW_US, 8,

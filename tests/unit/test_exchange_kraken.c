@@ -194,6 +194,7 @@ a_broken_answer_says_what_is_wrong(void **state)
 	candles_are(*state, "{\"error\":[\"EQuery:Unknown asset pair\"]}", TF_1M, NOW_US, 8, "-1 EQuery:Unknown asset pair");
 	candles_are(*state, "{\"error\":[\"WGeneral:Odd\",\"EAPI:Rate limit exceeded\"],\"result\":{}}", TF_1M, NOW_US, 8,
 	    "-1 EAPI:Rate limit exceeded");
+	candles_are(*state, "{\"error\":[7],\"result\":{}}", TF_1M, NOW_US, 8, "-1 an error without words");
 	candles_are(*state, "{\"error\":[]}", TF_1M, NOW_US, 8, "-1 neither rows nor an error");
 	candles_are(*state, "{\"error\":[],\"result\":{\"last\":7}}", TF_1M, NOW_US, 8, "-1 neither rows nor an error");
 	candles_are(*state, "[]", TF_1M, NOW_US, 8, "-1 neither rows nor an error");
