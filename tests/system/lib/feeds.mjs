@@ -27,15 +27,15 @@ timeframe = 5m
 warmup = 60
 `;
 
-const CHANGES = `CREATE TABLE candle_changes (changed_at timestamptz DEFAULT clock_timestamp(), op text, exchange text, symbol text, timeframe text,
+const CHANGES = `CREATE TABLE candle_changes ( exchange text, symbol text, timeframe text,
   open_time timestamptz, before text, after text);
 CREATE FUNCTION candle_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-  INSERT INTO candle_changes (op, exchange, symbol, timeframe, open_time, before, after)
-    VALUES (TG_OP, OLD.exchange, OLD.symbol, OLD.timeframe, OLD.open_time, OLD::text, CASE WHEN TG_OP = 'UPDATE' THEN NEW::text END);
+  INSERT INTO candle_changes (exchange, symbol, timeframe, open_time, before, after)
+    VALUES (OLD.exchange, OLD.symbol, OLD.timeframe, OLD.open_time, OLD::text, NEW::text);
   RETURN NULL;
 END $$;
-CREATE TRIGGER candle_changed AFTER UPDATE OR DELETE ON candles FOR EACH ROW EXECUTE FUNCTION candle_changed();`;
+CREATE TRIGGER candle_changed AFTER UPDATE ON candles FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION candle_changed();`;
 
 export class Feeds {
   // scenarios: { name, exchange: options of Exchange, keys }.  prepare(feed) can set faults before anybody connects.
@@ -165,7 +165,7 @@ export class Feed {
 
   // No candle that was stored, and so judged, was ever changed.
   async unchanged(symbol) {
-    const changes = await this.site.sql(`SELECT op, symbol, timeframe, open_time, before, after FROM candle_changes WHERE exchange = '${this.name}'
+    const changes = await this.site.sql(`SELECT symbol, timeframe, open_time, before, after FROM candle_changes WHERE exchange = '${this.name}'
       ${symbol ? `AND symbol = '${symbol}'` : ''}`);
     assert.deepEqual(changes, [], `${this.name}: candles were changed`);
   }

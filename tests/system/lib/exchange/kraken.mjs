@@ -40,12 +40,12 @@ export const kraken = {
 
   opened(conn) {
     conn.send('{"channel":"status","type":"update","data":[{"api_version":"v2","connection_id":13834774380200032777,"system":"online","version":"2.0.10"}]}');
-    conn.beat = Date.now();
+    conn.beat = conn.exchange.nowMs();
     conn.beats = false;
   },
 
   message(conn, text) {
-    const { method, params, req_id: id } = JSON.parse(text), now = iso(Date.now() * 1000);
+    const { method, params, req_id: id } = JSON.parse(text), now = iso(conn.exchange.nowMs() * 1000);
     const request = id === undefined ? '' : `"req_id":${id},`;
     if (method === 'ping') return conn.send(`{"method":"pong",${request}"time_in":"${now}","time_out":"${now}"}`);
     if (method !== 'subscribe') return conn.send(`{"error":"Unsupported method","method":"${method}",${request}"success":false,"time_in":"${now}","time_out":"${now}"}`);
@@ -65,7 +65,7 @@ export const kraken = {
   },
 
   trades(conn, market, trades) {
-    conn.beat = Date.now();
+    conn.beat = conn.exchange.nowMs();
     return [`{"channel":"trade","type":"update","data":[${trades.map((t) => trade(market, t))}]}`];
   },
 
