@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/backoff.h"
-#include "common/clock.h"
 #include "common/json.h"
 #include "common/jsonr.h"
 #include "common/log.h"
@@ -49,7 +48,8 @@ struct links {
 	struct link		*front, *next, *leaving;
 	unsigned		*covers;	/* connections that have the market */
 	struct backoff		 backoff;
-	int64_t			 retry_us;	/* no attempt before; monotonic */
+	int64_t			 now_us;	/* of the last tick: near enough for everything here */
+	int64_t			 retry_us;	/* no attempt before */
 	struct jsonr		 json;
 	bool			 renew;		/* the server is about to close */
 	bool			 offline;
@@ -76,7 +76,7 @@ settle(struct link *k, size_t symbol)
 	struct part	*p = &k->parts[symbol];
 
 	if (!p->has && !p->refused && ++k->settled == k->links->params.markets->count)
-		k->ready_us = clock_mono_us();
+		k->ready_us = k->links->now_us;
 }
 
 static void
@@ -243,7 +243,7 @@ open_cb(void *arg)
 	int64_t			 age_us = l->params.reconnect_after_ms * 1000;
 
 	k->open = true;
-	k->opened_us = clock_mono_us();
+	k->opened_us = l->now_us;
 	if (age_us > 0)
 		k->renew_us = k->opened_us + age_us - (int64_t)((double)age_us * 0.05 * (backoff_random() / (double)UINT32_MAX));
 	l->connects++;
@@ -279,28 +279,22 @@ message_cb(const char *text, size_t len, void *arg)
 static bool
 was_good(const struct link *k)
 {
-	return k->open && k->ready_us != 0 && clock_mono_us() - k->ready_us >= GOOD_US;
+	return k->open && k->ready_us != 0 && k->links->now_us - k->ready_us >= GOOD_US;
 }
 
-/* The connection is over; it is one of ours, or saying goodbye. */
+/* The serving connection, or the overlapping one, is over. */
 static void
-ended(struct link *k, const char *why)
+ended(struct links *l, bool front, const char *why)
 {
-	struct links	*l = k->links;
+	struct link	*k = front ? l->front : l->next;
 	int64_t		 asked_ms = websocket_retry_after_ms(k->ws), wait_ms;
-	bool		 front = k == l->front;
 
-	if (k == l->leaving) {
-		l->leaving = NULL;
-		link_free(k);
-		return;
-	}
 	if (was_good(k))
 		backoff_reset(&l->backoff);
 	wait_ms = backoff_next_ms(&l->backoff, backoff_random());
 	if (asked_ms > wait_ms)
 		wait_ms = asked_ms;
-	l->retry_us = clock_mono_us() + wait_ms * 1000;
+	l->retry_us = l->now_us + wait_ms * 1000;
 	if (why != l->error)
 		snprintf(l->error, sizeof(l->error), "%s", why);
 	log_warnx("feed", "%s name=%s why=\"%s\" attempts=%llu retry_ms=%lld",
@@ -318,7 +312,14 @@ ended(struct link *k, const char *why)
 static void
 closed_cb(const char *why, void *arg)
 {
-	ended(arg, why);
+	struct link	*k = arg;
+	struct links	*l = k->links;
+
+	if (k == l->leaving) {
+		l->leaving = NULL;
+		link_free(k);
+	} else
+		ended(l, k == l->front, why);
 }
 
 static struct link *
@@ -358,13 +359,6 @@ tick_link(struct link *k, int64_t now_us)
 	}
 }
 
-static void
-sweep(struct link *k)
-{
-	if (k != NULL && k->doom != NULL)
-		ended(k, k->doom);
-}
-
 /* The overlapping one has all that the other has: it takes over. */
 static void
 take_over(struct links *l)
@@ -372,7 +366,7 @@ take_over(struct links *l)
 	struct link	*old = l->front;
 
 	log_info("feed", "the new connection takes over name=%s old_age_s=%lld", l->params.name,
-	    (long long)((clock_mono_us() - old->opened_us) / 1000000));
+	    (long long)((l->now_us - old->opened_us) / 1000000));
 	l->front = l->next;
 	l->next = NULL;
 	l->renew = false;
@@ -382,25 +376,38 @@ take_over(struct links *l)
 	websocket_close(old->ws, WEBSOCKET_NORMAL);
 }
 
-void
-links_tick(struct links *l, int64_t mono_us)
+/* Time for another connection: the first, or one that overlaps it. */
+static void
+connect_when_due(struct links *l, int64_t mono_us)
 {
 	struct link	*front = l->front;
 
-	if (front != NULL)
-		tick_link(front, mono_us);
+	if (mono_us < l->retry_us)
+		return;
+	if (front == NULL) {
+		l->front = connect_link(l);
+		return;
+	}
+	if (front->renew_us != 0 && mono_us >= front->renew_us)
+		l->renew = true;
+	if (l->renew && front->open && l->next == NULL)
+		l->next = connect_link(l);
+}
+
+void
+links_tick(struct links *l, int64_t mono_us)
+{
+	l->now_us = mono_us;
+	if (l->front != NULL)
+		tick_link(l->front, mono_us);
 	if (l->next != NULL)
 		tick_link(l->next, mono_us);
-	sweep(l->next);
-	sweep(l->front);
-	front = l->front;
-	if (front != NULL && front->renew_us != 0 && mono_us >= front->renew_us)
-		l->renew = true;
-	if (front == NULL && mono_us >= l->retry_us)
-		l->front = connect_link(l);
-	else if (front != NULL && front->open && l->renew && l->next == NULL && mono_us >= l->retry_us)
-		l->next = connect_link(l);
-	if (l->next != NULL && l->next->ready_us != 0 &&
+	if (l->next != NULL && l->next->doom != NULL)
+		ended(l, false, l->next->doom);
+	if (l->front != NULL && l->front->doom != NULL)
+		ended(l, true, l->front->doom);
+	connect_when_due(l, mono_us);
+	if (l->front != NULL && l->next != NULL && l->next->ready_us != 0 &&
 	    (l->next->traded == l->params.markets->count || mono_us - l->next->ready_us >= SETTLED_US))
 		take_over(l);
 }
@@ -462,7 +469,7 @@ links_is_online(const struct links *l, const char **word)
 void
 links_status_json(const struct links *l, struct jsonw *w)
 {
-	jsonw_int(w, "connected_s", links_is_open(l) ? (clock_mono_us() - l->front->opened_us) / 1000000 : 0);
+	jsonw_int(w, "connected_s", links_is_open(l) ? (l->now_us - l->front->opened_us) / 1000000 : 0);
 	jsonw_int(w, "attempts", (int64_t)l->attempts);
 	jsonw_int(w, "connects", (int64_t)l->connects);
 	jsonw_int(w, "messages", (int64_t)l->messages);

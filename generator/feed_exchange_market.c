@@ -31,33 +31,29 @@ struct market {
 	struct market_env	*env;
 	size_t			 symbol;
 	struct sequence		*sequence;
-	enum market_state	 state;
-	char			 why[EXCHANGE_WHY_MAX];	/* REST's last trouble, or the refusal */
 	int64_t			 deadline_us;	/* monotonic: do the state's next thing; 0: none */
 	/* The engine has all before done_us, the open time of the newest candle begun; INT64_MIN: cold. */
 	int64_t			 done_us;
-	bool			 started;	/* something has been handed out, ever */
-	bool			 traded;	/* trades of the candle at done_us have been */
 	int64_t			 clock_us;	/* told */
 	int64_t			 last_trade_us;
 	int64_t			 at_us;		/* time of the trade before the sequence's next; INT64_MIN: unknown */
+	int64_t			 edge_us, to_us;	/* candles are wanted up to; asked for up to */
+	/* Of trades: what is known of what there is; the page asked for. */
+	int64_t			 first_live, newest, below_id;
+	int64_t			 beat_us, beat_at_us;	/* the exchange's clock by heartbeat, and when (monotonic) */
+	int64_t			 correct_us, correct_at_us;	/* candle to fetch anew, INT64_MIN: none; when (monotonic) */
+	struct candle		 official;	/* the exchange's own, to be compared */
+	struct backoff		 backoff;
+	enum market_state	 state;
+	int			 pages, tries;
+	char			 why[EXCHANGE_WHY_MAX];	/* REST's last trouble, or the refusal */
+	bool			 started;	/* something has been handed out, ever */
+	bool			 traded;	/* trades of the candle at done_us have been */
+	bool			 complete;	/* REST's trades have been read to their end */
+	bool			 deferred;	/* to be asked (again) after the pause */
 	bool			 in_hole;	/* found while it was live, and not yet over */
 	bool			 told;		/* that trades cannot be had, since it was live */
-	/* Candles by REST. */
-	int64_t			 edge_us, to_us;
-	bool			 deferred;	/* to be asked (again) after the pause */
-	/* Trades by REST, and what is known of what there is. */
-	int64_t			 first_live, newest, below_id;
-	bool			 complete;
-	int			 pages, tries;
-	struct backoff		 backoff;
-	/* The exchange's clock, by heartbeat. */
-	int64_t			 beat_us, beat_at_us;	/* its time; ours, monotonic */
-	/* The exchange's own candle, to be compared. */
-	struct candle		 official;
-	bool			 has_official;
-	int64_t			 correct_us, correct_at_us;	/* candle to fetch anew, INT64_MIN: none; when (monotonic) */
-	bool			 correcting;
+	bool			 has_official, correcting;
 };
 
 static void	step(struct market *m, enum market_event e);

@@ -18,7 +18,7 @@ dice(unsigned sides)
 static struct trade
 trade(int64_t id)
 {
-	return (struct trade){ .id = id, .time_us = id * 1000, .price = { 100, 0 }, .quantity = { id, 0 } };
+	return (struct trade){ .id = id, .time_us = id < 10000 ? id * 1000 : 0, .price = { 100, 0 }, .quantity = { id, 0 } };
 }
 
 static enum sequence_put
