@@ -53,6 +53,7 @@ struct market {
 	bool			 deferred;	/* to be asked (again) after the pause */
 	bool			 in_hole;	/* found while it was live, and not yet over */
 	bool			 told;		/* that trades cannot be had, since it was live */
+	bool			 failing;	/* its last request failed */
 	bool			 has_official, correcting;
 };
 
@@ -133,10 +134,12 @@ rest_failed(struct market *m, const struct rest_answer *answer, const char *why,
 	bool	 down = answer->status == 0 || answer->status == 418 || answer->status == 429 || answer->status >= 500;
 
 	snprintf(m->why, sizeof(m->why), "%s", why);
-	if (!m->env->rest_failing)
+	/* Once while it lasts; but what is this market's alone is said although others wait, too. */
+	if (!m->failing && (!down || m->env->failing == 0))
 		log_warnx("feed", "a REST request failed, it is repeated for as long as that may help name=%s symbol=%s why=\"%s\"",
 		    m->env->common->name, name_of(m), why);
-	m->env->rest_failing = true;
+	m->env->failing += !m->failing;
+	m->failing = true;
 	if (!down && ++m->tries >= tries_max)
 		return true;
 	m->deadline_us = clock_mono_us() + backoff_next_ms(&m->backoff, backoff_random()) * INT64_C(1000);
@@ -166,9 +169,9 @@ compare_clocks(struct market_env *env, const struct rest_answer *answer)
 static void
 rest_worked(struct market *m)
 {
-	if (m->env->rest_failing)
+	if (m->failing && --m->env->failing == 0)
 		log_info("feed", "REST answers again name=%s", m->env->common->name);
-	m->env->rest_failing = false;
+	m->failing = false;
 	backoff_reset(&m->backoff);
 	m->why[0] = '\0';
 }

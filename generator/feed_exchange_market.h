@@ -37,7 +37,7 @@ struct market_env {
 	void			(*ready)(size_t symbol, void *ready_arg);
 	void			*ready_arg;
 	bool			 paused;	/* hand out nothing */
-	bool			 rest_failing;	/* told, and not again before it works */
+	size_t			 failing;	/* markets whose last request failed */
 	int			 turns;		/* how deep */
 	int64_t			 lag_us;	/* how long after its time the newest live trade came; never below 0 */
 	struct skew		 skew;

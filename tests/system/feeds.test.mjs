@@ -381,4 +381,5 @@ test('feeds of exchanges', { concurrency: true, timeout: 300000 }, async (t) => 
   await others;
   const { state, restarts } = feeds.site.process('generator');
   assert.deepEqual([state, restarts], ['up', 0], 'one run of the generator went through all of it');
+  assert.ok(feeds.site.log('generator').split('status too long').length <= 2, 'what is known is not told again');
 });
