@@ -21,22 +21,19 @@ async function bothMinutes(feed, symbols = feed.symbols, options = {}) {
 const plain = each((protocol) => ({
   name: `plain_${protocol}`,
   title: 'cold start, history, live candles of several timeframes, quiet minutes',
-  // Quiet: the running minute at the start and the next have trades in one market and none in the other.
-  exchange: { markets: ['BTC/USD', { symbol: 'DOGE/BTC', price: 0.00001234, decimals: 8, quiet: (i) => i === 1 || i % 7 === -3 }], pingEveryMs: 2000 },
+  exchange: { markets: ['BTC/USD', { symbol: 'DOGE/BTC', price: 0.00001234, decimals: 8, quiet: (i) => i === 0 || i % 7 === -3 }], pingEveryMs: 2000 },
   async run(feed) {
     const { exchange } = feed, first = minuteOf(feed.startedMs);
     await feed.subscribed();
     await feed.stored('BTC/USD', first);
-    await feed.equal('BTC/USD', first - 499 * MINUTE, first, { sources: ['rest'] });
+    // The minute before the start may be too young for REST.
+    await feed.equal('BTC/USD', first - 499 * MINUTE, first - MINUTE, { sources: ['rest'] });
     await feed.equal('BTC/USD', first, first + MINUTE, { sources: ['trades'] });
     await bothMinutes(feed);
 
-    // A filled candle has come by the clock alone, and nobody judged it.
-    const [quiet] = await feed.rows('DOGE/BTC', 1, first + MINUTE, first + 2 * MINUTE);
+    // The minute at the start has no trades in one market.
+    const [quiet] = await feed.rows('DOGE/BTC', 1, first, first + MINUTE);
     assert.deepEqual([quiet.source, quiet.volume, quiet.trades], ['filled', '0', 0]);
-    const [[judged]] = await feed.site.sql(`SELECT extract(epoch FROM last_candle_open_time)::bigint * 1000 FROM strategy_state
-      WHERE exchange = '${feed.name}' AND symbol = 'DOGE/BTC' AND strategy = 'rising'`);
-    assert.ok(Number(judged) <= first, 'a filled candle was judged');
 
     const five = Math.floor((first + 2 * MINUTE) / (5 * MINUTE)) * 5 * MINUTE;
     for (const symbol of feed.symbols) await feed.equal(symbol, five - 250 * MINUTE, five, { minutes: 5, sources: ['rest', 'trades'] });
@@ -124,18 +121,22 @@ const trades = each((protocol) => ({
 
 const silence = each((protocol) => ({
   name: `silent_${protocol}`,
-  title: 'a stream without a word for a minute, but whose pings are answered, is alive; its candle is filled by the clock',
+  title: 'a stream without a word for a minute, but whose pings are answered, is alive',
   exchange: { markets: [{ symbol: 'BTC/USD', quiet: (i) => i === 1 }], klines: false },
   prepare(feed) {
     Object.assign(feed.exchange.faults, { noHeartbeat: true, keepCandles: true });
   },
   async run(feed) {
-    const { exchange } = feed, second = minuteOf(feed.startedMs) + MINUTE;
+    const { exchange } = feed, first = minuteOf(feed.startedMs), silence = exchange.markets.get('BTC/USD');
     await feed.subscribed();
-    await bothMinutes(feed);
-    assert.deepEqual((await feed.rows('BTC/USD', 1, second, second + 1)).map((r) => r.source), ['filled']);
+    await feed.stored('BTC/USD', first);
+    await feed.equal('BTC/USD', first - HISTORY, first + MINUTE);
+    await until('the quiet minute is over', () => Date.now() >= first + 2 * MINUTE, 130000);
     assert.deepEqual(exchange.seen.closes, []);
-    assert.ok(exchange.seen.sent.filter((s) => s.what === 'ping' || s.what.includes('"ping"')).length >= 3);
+    assert.ok(exchange.seen.sent.filter((s) => s.what === 'ping' || s.what.includes('"ping"')).length >= 5);
+    const sent = exchange.seen.sent.length;
+    await until('trades go on', () => exchange.sent > 0 && silence.newest(Date.now() * 1000) > silence.newest((first + 2 * MINUTE) * 1000));
+    assert.ok(exchange.seen.sent.length - sent <= 2 && exchange.subscribed.length === 1);
     await feed.unchanged();
     feed.polite();
   },
@@ -158,6 +159,49 @@ const late = each((protocol) => ({
   },
 }));
 
+const poison = each((protocol) => ({
+  name: `poison_${protocol}`,
+  title: 'a trade that never was, far beyond the others: it is in no candle',
+  exchange: { markets: ['BTC/USD'] },
+  async run(feed) {
+    await feed.subscribed();
+    await until('some trades', sleepless(2000));
+    feed.exchange.poison('BTC/USD');
+    await bothMinutes(feed);
+    await feed.unchanged();
+    feed.polite();
+  },
+}));
+
+const skewed = [['binance', -6000], ['coinbase', 6000], ['kraken', -6000]].map(([protocol, skewMs]) => ({
+  name: `skew_${protocol}`,
+  title: `an exchange whose clock is ${skewMs / 1000} s ahead of ours`,
+  exchange: { protocol, markets: ['BTC/USD', { symbol: 'ETH/USD', perMinute: 4 }] },
+  prepare(feed) {
+    feed.exchange.faults.skewMs = skewMs;
+  },
+  async run(feed) {
+    await feed.subscribed();
+    await bothMinutes(feed);
+    await feed.unchanged();
+  },
+}));
+
+const many = { name: 'many_binance', title: 'so many markets that the subscription takes several messages, at the pace that is allowed',
+  exchange: { protocol: 'binance', markets: Array.from({ length: 170 }, (_, i) => `M${i}/USDT`), market: { perMinute: 8, pastPerMinute: 3 } },
+  async run(feed) {
+    const { exchange } = feed, first = minuteOf(feed.startedMs);
+    await feed.subscribed();
+    assert.ok(exchange.seen.sent.filter((s) => s.what.includes('SUBSCRIBE')).length > 5);
+    await feed.stored('M169/USDT', first);
+    for (const symbol of ['M0/USDT', 'M84/USDT', 'M169/USDT']) {
+      await feed.stored(symbol, first);
+      await feed.equal(symbol, first - HISTORY, first + MINUTE);
+    }
+    await feed.unchanged();
+    feed.polite();
+  } };
+
 const losses = each((protocol) => ({
   name: `loss_${protocol}`,
   title: 'trades that nobody has any more: a gap is declared, its market alone begins anew',
@@ -168,7 +212,7 @@ const losses = each((protocol) => ({
     for (const symbol of feed.symbols) await feed.signal(symbol, 'active');
     const lost = exchange.lose('BTC/USD', 4, 5), minute = minuteOf(lost.fromUs / 1000);
     const cancelled = await feed.signal('BTC/USD', 'cancelled');
-    assert.deepEqual(cancelled.slice(3), ['feed_gap', 'void']);
+    assert.deepEqual(cancelled, ['cancelled', 'feed_gap', 'void']);
     assert.ok(feed.lines(/ warn .*BTC\/USD/).length > 0);
     await feed.signal('ETH/USD', 'active'); // the other market has nothing to do with it
     await feed.equal('BTC/USD', first - HISTORY, minute);
@@ -265,10 +309,18 @@ const rest = { name: 'rest_binance', title: 'REST that asks for patience, fails,
     assert.ok(exchange.seen.requests[before].at - told.at >= 4000, 'Retry-After was not honoured');
     await feed.subscribed();
     await until('all faults are used up', () => exchange.rests.every((r) => r.times === 0), 60000);
-    const at = Date.now();
+    let at = Date.now();
     exchange.shutdown();
     await feed.subscribed(at);
-    assert.equal(exchange.seen.closes.filter((c) => c.how.startsWith('cut')).length, 0);
+    // Others at this address have used the minute's budget up: nothing more is asked in it.
+    await until('the minute has some time left', () => Date.now() % MINUTE < 45000);
+    exchange.spent = 5000;
+    at = Date.now();
+    exchange.cut();
+    await until('it asks, and hears it', () => exchange.seen.requests.at(-1).at > at, 60000);
+    const { at: asked } = exchange.seen.requests.find((r) => r.at > at);
+    await until('it goes on in the next', () => exchange.seen.requests.at(-1).at >= minuteOf(asked) + MINUTE, 90000);
+    assert.ok(exchange.seen.requests.filter((r) => r.at > asked && r.at < minuteOf(asked) + MINUTE).length <= 1, 'the budget was overdrawn');
     await bothMinutes(feed);
     await feed.unchanged();
     feed.polite();
@@ -300,7 +352,9 @@ const overlap = { name: 'overlap_binance', title: 'before the exchange cuts, a s
     assert.ok(exchange.subscribed.length <= 2);
   } };
 
-const scenarios = [...plain, ...connections, ...trades, ...silence, ...late, ...losses, ...unknown, ...refusals, rest, overlap];
+// By hand: some of them, by a pattern of their names.
+const only = new RegExp(process.env.TOCSIN_SCENARIOS ?? '.');
+const scenarios = [...plain, ...connections, ...trades, ...silence, ...late, ...poison, ...skewed, many, ...losses, ...unknown, ...refusals, rest, overlap].filter((s) => only.test(s.name));
 
 // Beside the others, by a site of its own.
 async function killed(t) {
@@ -322,9 +376,10 @@ async function killed(t) {
 test('feeds of exchanges', { concurrency: true, timeout: 300000 }, async (t) => {
   const feeds = await Feeds.create(t, scenarios);
   await feeds.start();
-  const others = t.test('kill -9 in the middle of minutes: the candles are the same', killed);
-  await Promise.all(feeds.list.map((feed) => t.test(`${feed.exchange.name}: ${feed.scenario.title}`, () => feed.scenario.run(feed))));
+  const others = only.test('kill') && t.test('kill -9 in the middle of minutes: the candles are the same', killed);
+  await Promise.all(feeds.list.map((feed) => t.test(`${feed.exchange.name}: ${feed.scenario.title}`, () => feed.run())));
   await others;
   const { state, restarts } = feeds.site.process('generator');
   assert.deepEqual([state, restarts], ['up', 0], 'one run of the generator went through all of it');
+  assert.ok(feeds.site.log('generator').split('status too long').length <= 2, 'what is known is not told again');
 });

@@ -22,7 +22,7 @@ const BROKEN = ['{"broken', '', 'null', '[]', '""', '7', '{}', '[[[[', '{"e":', 
 class Connection extends WebSocket {
   constructor(exchange, socket, raw, request, number) {
     super(socket, raw, { message: (text) => this.received(text), ping: () => this.count('ping'), pong: (data) => this.ponged(data), closed: (how) => this.closed(how) });
-    Object.assign(this, { exchange, number, path: request.url, openedAt: Date.now(), heard: [], open: [], pinged: 0 });
+    Object.assign(this, { exchange, number, path: request.url, openedAt: Date.now(), since: exchange.nowMs(), heard: [], open: [], pinged: 0 });
     this.cursors = new Map(); // symbol -> what it has had
     this.held = new Map(); // symbol -> trades kept back to come later
     exchange.protocol.opened(this);
@@ -75,11 +75,11 @@ class Connection extends WebSocket {
     if (this.stalled) return;
     this.fragment = faults.fragment;
     this.trickle = faults.trickle;
-    if (sessionMaxMs && nowMs - this.openedAt > sessionMaxMs) return this.close(1001, 'session is over');
-    if (protocol.subscribeWithinMs && !this.subscribedAt && nowMs - this.openedAt > protocol.subscribeWithinMs) return this.close(1008, 'no subscription');
+    if (sessionMaxMs && nowMs - this.since > sessionMaxMs) return this.close(1001, 'session is over');
+    if (protocol.subscribeWithinMs && !this.subscribedAt && nowMs - this.since > protocol.subscribeWithinMs) return this.close(1008, 'no subscription');
     for (const [symbol, cursor] of this.cursors) this.emit(symbol, cursor.take(this.exchange.nowUs()));
     protocol.tick(this, nowMs);
-    if (pingEveryMs && nowMs - (this.pinged || this.openedAt) >= pingEveryMs) {
+    if (pingEveryMs && nowMs - (this.pinged || this.since) >= pingEveryMs) {
       this.pinged = nowMs;
       this.open.push({ text: String(nowMs), at: nowMs });
       this.send(String(nowMs), PING);
@@ -128,12 +128,13 @@ export class Exchange {
     this.refused = new Set(); // symbols that may not be subscribed to, nor asked for
     this.swallowed = []; // { symbol, from, to }: trades that the stream does not bring
     this.sent = 0; // trades, over all streams
+    this.spent = 0;
     this.rests = []; // faults of REST, see failRest()
     // stallNew: whoever connects hears nothing; refuse: upgrades are answered so, or 'silent': never; fragment: bytes a
     // frame; trickle: bytes a tick; repeat, reorder: trades; keepCandles: no closed candle is sent; noHeartbeat,
-    // zeroHeartbeat (without the last id); lagMs: trades come so late.
+    // zeroHeartbeat (without the last id); lagMs: trades come so late; skewMs: its clock is ahead of ours.
     this.faults = { stallNew: false, refuse: null, fragment: 0, trickle: 0, repeat: false, reorder: false, keepCandles: false,
-      noHeartbeat: false, zeroHeartbeat: false, lagMs: 0 };
+      noHeartbeat: false, zeroHeartbeat: false, lagMs: 0, skewMs: 0 };
     this.seen = { sockets: 0, tlsErrors: [], upgrades: [], subscriptions: [], sent: [], closes: [], requests: [], pongs: 0, wrongPongs: 0, tooFast: 0 };
   }
 
@@ -167,8 +168,14 @@ export class Exchange {
     return this.natives.get(native);
   }
 
+  // By its own clock.
+  nowMs() {
+    return Date.now() + this.faults.skewMs;
+  }
+
+  // Up to where the streams are.
   nowUs() {
-    return (Date.now() - this.faults.lagMs) * 1000;
+    return (this.nowMs() - this.faults.lagMs) * 1000;
   }
 
   connected(raw) {
@@ -205,7 +212,7 @@ export class Exchange {
   }
 
   tick() {
-    const now = Date.now();
+    const now = this.nowMs();
     for (const connection of this.connections) connection.tick(now);
   }
 
@@ -232,8 +239,12 @@ export class Exchange {
     connection.flush();
   }
 
+  date() {
+    return new Date(this.nowMs()).toUTCString();
+  }
+
   switching(key) {
-    return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${key}\r\n\r\n`;
+    return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nDate: ${this.date()}\r\nSec-WebSocket-Accept: ${key}\r\n\r\n`;
   }
 
   // What the stream shows of these trades.
@@ -260,7 +271,7 @@ export class Exchange {
 
   // Binance's word before a restart.
   shutdown() {
-    for (const connection of this.connections) this.protocol.shutdown(connection, Date.now());
+    for (const connection of this.connections) this.protocol.shutdown(connection, this.nowMs());
   }
 
   say(payload, opcode = TEXT) {
@@ -278,6 +289,13 @@ export class Exchange {
       count = all.length + 2;
     }
     return count;
+  }
+
+  // A trade that never was, with an id far beyond; all else about it is in order.
+  poison(symbol) {
+    const market = this.markets.get(symbol), last = market.trade(market.newest(this.nowUs()));
+    const trade = { ...last, id: last.id + 1_000_000_000, price: last.price * 2 };
+    for (const connection of this.connections) for (const text of this.protocol.trades(connection, market, [trade])) connection.send(text);
   }
 
   // The stream brings the next `count` trades of a market to nobody; REST has them.  Returns { from, to }, their ids.
@@ -303,9 +321,11 @@ export class Exchange {
     return { off: () => { entry.times = 0; }, get left() { return entry.times; } };
   }
 
-  // Binance's count of what a minute's requests have cost.
+  // Binance's count of what a minute's requests have cost; `spent`: by others at this address, too.
   weight(cost, nowMs) {
     const minute = Math.floor(nowMs / 60000);
+    if (this.spent) cost += this.spent;
+    this.spent = 0;
     this.used = this.used?.minute === minute ? { minute, cost: this.used.cost + cost } : { minute, cost };
     return this.used.cost;
   }
@@ -324,9 +344,9 @@ export class Exchange {
     let answer = fault?.status || fault?.body !== undefined ? { status: 200, ...fault } : null;
     if (!answer && limit && recent > limit) answer = { status: 429, body: '{"message":"Public rate limit exceeded"}' };
     if (!answer && this.name === 'coinbase' && !request.headers['user-agent']) answer = { status: 400, body: '{"message":"User-Agent header is required."}' };
-    answer ??= this.protocol.rest(this, new URL(request.url, this.restUrl), Date.now());
+    answer ??= this.protocol.rest(this, new URL(request.url, this.restUrl), this.nowMs());
     seen.status = answer.status;
-    response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
+    response.writeHead(answer.status, { 'content-type': 'application/json', date: this.date(), ...answer.headers });
     response.end(answer.body ?? '');
   }
 

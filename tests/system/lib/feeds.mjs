@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { Exchange } from './exchange.mjs';
 import { Site, program, until } from './site.mjs';
 
-const LOOK_EVERY_MS = 300, POLL_MS = 100;
+const LOOK_EVERY_MS = 500, POLL_MS = 100;
 export const MINUTE = 60000;
 export const minuteOf = (ms) => Math.floor(ms / MINUTE) * MINUTE;
 export const sleepless = (ms) => { // a condition: so much time has passed
@@ -27,15 +27,15 @@ timeframe = 5m
 warmup = 60
 `;
 
-const CHANGES = `CREATE TABLE candle_changes (changed_at timestamptz DEFAULT clock_timestamp(), op text, exchange text, symbol text, timeframe text,
+const CHANGES = `CREATE TABLE candle_changes ( exchange text, symbol text, timeframe text,
   open_time timestamptz, before text, after text);
 CREATE FUNCTION candle_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-  INSERT INTO candle_changes (op, exchange, symbol, timeframe, open_time, before, after)
-    VALUES (TG_OP, OLD.exchange, OLD.symbol, OLD.timeframe, OLD.open_time, OLD::text, CASE WHEN TG_OP = 'UPDATE' THEN NEW::text END);
+  INSERT INTO candle_changes (exchange, symbol, timeframe, open_time, before, after)
+    VALUES (OLD.exchange, OLD.symbol, OLD.timeframe, OLD.open_time, OLD::text, NEW::text);
   RETURN NULL;
 END $$;
-CREATE TRIGGER candle_changed AFTER UPDATE OR DELETE ON candles FOR EACH ROW EXECUTE FUNCTION candle_changed();`;
+CREATE TRIGGER candle_changed AFTER UPDATE ON candles FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION candle_changed();`;
 
 export class Feeds {
   // scenarios: { name, exchange: options of Exchange, keys }.  prepare(feed) can set faults before anybody connects.
@@ -66,10 +66,15 @@ export class Feeds {
 
   async look() {
     try {
-      const newest = await this.site.sql(`SELECT exchange, symbol, timeframe, extract(epoch FROM max(open_time))::bigint * 1000 FROM candles GROUP BY 1, 2, 3`);
-      this.table.newest = new Map(newest.map(([exchange, symbol, timeframe, ms]) => [`${exchange} ${symbol} ${timeframe}`, Number(ms)]));
-      const signals = await this.site.sql(`SELECT exchange, symbol, status, exit_reason, outcome FROM signals WHERE strategy = 'rising' ORDER BY candle_open_time`);
-      this.table.signals = signals.reduce((m, r) => m.set(`${r[0]} ${r[1]}`, [...(m.get(`${r[0]} ${r[1]}`) ?? []), r]), new Map());
+      const rows = await this.site.sql(`SELECT exchange, symbol, timeframe, (extract(epoch FROM max(open_time)) * 1000)::bigint::text, '', '' FROM candles GROUP BY 1, 2, 3
+        UNION ALL SELECT exchange, symbol, '', status, exit_reason, outcome FROM signals WHERE strategy = 'rising'`);
+      const newest = new Map(), signals = new Map();
+      for (const [exchange, symbol, timeframe, value, ...more] of rows) {
+        const key = `${exchange} ${symbol}`;
+        if (timeframe !== '') newest.set(`${key} ${timeframe}`, Number(value));
+        else signals.set(key, [...(signals.get(key) ?? []), [value, ...more]]);
+      }
+      Object.assign(this.table, { newest, signals });
     } catch (error) {
       if (!fs.existsSync(this.site.dir)) return; // the test is over
     }
@@ -80,6 +85,16 @@ export class Feeds {
 export class Feed {
   constructor(site, scenario, exchange) {
     Object.assign(this, { site, scenario, exchange, name: scenario.name, symbols: [...exchange.markets.keys()] });
+  }
+
+  // What the generator said about it goes with a failure.
+  async run() {
+    try {
+      await this.scenario.run(this);
+    } catch (error) {
+      error.message += `\n${this.lines().slice(-20).join('\n')}`;
+      throw error;
+    }
   }
 
   // Log lines about this feed that match.
@@ -124,10 +139,10 @@ export class Feed {
       () => this.table.newest.get(`${this.name} ${symbol} ${minutes}m`) >= openMs, ms, POLL_MS);
   }
 
-  // A signal of the strategy `rising` is in this status: [exchange, symbol, status, exit_reason, outcome].
+  // A signal of the strategy `rising` is in this status: [status, exit_reason, outcome].
   signal(symbol, status, ms = 120000) {
     return until(`${this.name}: a signal of ${symbol} is ${status}`,
-      () => this.table.signals.get(`${this.name} ${symbol}`)?.find((row) => row[2] === status), ms, POLL_MS);
+      () => this.table.signals.get(`${this.name} ${symbol}`)?.find((row) => row[0] === status), ms, POLL_MS);
   }
 
   // Row for row what the exchange's trades give.  `sources`: those that a candle with trades may have.
@@ -150,7 +165,7 @@ export class Feed {
 
   // No candle that was stored, and so judged, was ever changed.
   async unchanged(symbol) {
-    const changes = await this.site.sql(`SELECT op, symbol, timeframe, open_time, before, after FROM candle_changes WHERE exchange = '${this.name}'
+    const changes = await this.site.sql(`SELECT symbol, timeframe, open_time, before, after FROM candle_changes WHERE exchange = '${this.name}'
       ${symbol ? `AND symbol = '${symbol}'` : ''}`);
     assert.deepEqual(changes, [], `${this.name}: candles were changed`);
   }

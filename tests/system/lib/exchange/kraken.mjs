@@ -21,10 +21,12 @@ const trade = (market, t) => `{"symbol":"${t.symbol}","side":"${t.buy ? 'buy' : 
 const nanoseconds = (market, t) => BigInt(t.us) * 1000n + (market.trade(t.id - 1)?.us === t.us ? 1n : 0n);
 
 // Their own names of some pairs: what an answer's key is.
+const old = (symbol) => symbol.replace('BTC', 'XBT').replace('DOGE', 'XDG');
+
 function internal(symbol) {
-  const [base, quote] = symbol.split('/');
-  const old = { BTC: 'XXBT', ETH: 'XETH', XRP: 'XXRP', LTC: 'XLTC' }, fiat = { USD: 'ZUSD', EUR: 'ZEUR' };
-  return old[base] && fiat[quote] ? old[base] + fiat[quote] : symbol.replace('/', '').replace('BTC', 'XBT');
+  const [base, quote] = old(symbol).split('/');
+  const classes = { XBT: 'X', ETH: 'X', XRP: 'X', LTC: 'X', XDG: 'X', USD: 'Z', EUR: 'Z' };
+  return classes[base] && classes[quote] ? classes[base] + base + classes[quote] + quote : base + quote;
 }
 
 const error = (...texts) => ({ status: 200, body: JSON.stringify({ error: texts }) });
@@ -33,17 +35,17 @@ export const kraken = {
   resolutionUs: 1,
   folds: false,
   native: (symbol) => symbol,
-  // REST takes several names of a pair.
-  names: (symbol) => [symbol.replace('/', ''), symbol.replace('/', '').replace('BTC', 'XBT'), internal(symbol), symbol.replace('BTC', 'XBT')],
+  // REST takes several names of a pair, those of old too.
+  names: (symbol) => [symbol.replace('/', ''), old(symbol).replace('/', ''), internal(symbol), old(symbol)],
 
   opened(conn) {
     conn.send('{"channel":"status","type":"update","data":[{"api_version":"v2","connection_id":13834774380200032777,"system":"online","version":"2.0.10"}]}');
-    conn.beat = Date.now();
+    conn.beat = conn.exchange.nowMs();
     conn.beats = false;
   },
 
   message(conn, text) {
-    const { method, params, req_id: id } = JSON.parse(text), now = iso(Date.now() * 1000);
+    const { method, params, req_id: id } = JSON.parse(text), now = iso(conn.exchange.nowMs() * 1000);
     const request = id === undefined ? '' : `"req_id":${id},`;
     if (method === 'ping') return conn.send(`{"method":"pong",${request}"time_in":"${now}","time_out":"${now}"}`);
     if (method !== 'subscribe') return conn.send(`{"error":"Unsupported method","method":"${method}",${request}"success":false,"time_in":"${now}","time_out":"${now}"}`);
@@ -63,7 +65,7 @@ export const kraken = {
   },
 
   trades(conn, market, trades) {
-    conn.beat = Date.now();
+    conn.beat = conn.exchange.nowMs();
     return [`{"channel":"trade","type":"update","data":[${trades.map((t) => trade(market, t))}]}`];
   },
 
