@@ -12,73 +12,6 @@
 /* Holds any identity: the longest names of struct signal, and the words around them. */
 #define KEY_MAX		512
 
-#define IDENTITY_COLUMNS	\
-	"exchange text, symbol text, timeframe text, strategy text, strategy_version integer, params_hash text, " \
-	"candle_open_time timestamptz, mode text"
-#define IDENTITY_MATCHES	\
-	"s.exchange = r.exchange AND s.symbol = r.symbol AND s.timeframe = r.timeframe AND s.strategy = r.strategy " \
-	"AND s.strategy_version = r.strategy_version AND s.params_hash = r.params_hash " \
-	"AND s.candle_open_time = r.candle_open_time AND s.mode = r.mode"
-
-#define INSERT_CANDLES	\
-	"INSERT INTO candles (exchange, symbol, timeframe, open_time, open, high, low, close, volume, trades, source)" \
-	" SELECT e, s, f, t, o, h, l, c, v, n, x FROM json_to_recordset($1::json)" \
-	" AS r(e text, s text, f text, t timestamptz, o numeric, h numeric, l numeric, c numeric, v numeric, n integer, x text)"
-
-const char *const batch_names[BATCH_KINDS] = {
-	[BATCH_OPEN] = "open", [BATCH_CHANGE] = "change", [BATCH_CANDLES] = "candles", [BATCH_CORRECT] = "correct",
-	[BATCH_REFRESH] = "refresh", [BATCH_STATE] = "state"
-};
-
-/*
- * Each can run twice (the answer to a COMMIT was lost) and then changes
- * nothing: an identity is inserted once, a closed signal is left alone.
- */
-const char *const batch_sql[BATCH_KINDS] = {
-	[BATCH_OPEN] =
-	    "INSERT INTO signals (exchange, symbol, timeframe, strategy, strategy_version, params_hash, candle_open_time, mode,"
-	    " side, candle_close_time, entry, stop_loss, initial_stop, targets, confidence, reason, indicators, last_price,"
-	    " max_favorable, max_adverse, generated_at, expires_at)"
-	    " SELECT exchange, symbol, timeframe, strategy, strategy_version, params_hash, candle_open_time, mode,"
-	    " side, candle_close_time, entry, stop_loss, initial_stop, targets, confidence, reason, indicators, last_price,"
-	    " max_favorable, max_adverse, generated_at, expires_at"
-	    " FROM json_to_recordset($1::json) AS r(" IDENTITY_COLUMNS ", side text, candle_close_time timestamptz,"
-	    " entry numeric, stop_loss numeric, initial_stop numeric, targets numeric[], confidence real, reason text,"
-	    " indicators jsonb, last_price numeric, max_favorable numeric, max_adverse numeric, generated_at timestamptz,"
-	    " expires_at timestamptz)"
-	    " ON CONFLICT DO NOTHING"
-	    " RETURNING id, symbol, timeframe, strategy, side, entry, stop_loss, confidence,"
-	    " (extract(epoch FROM generated_at) * 1000000)::bigint",
-	[BATCH_CHANGE] =
-	    "UPDATE signals s SET status = r.status, targets_hit = r.targets_hit, stop_loss = r.stop_loss,"
-	    " last_price = r.last_price, max_favorable = r.max_favorable, max_adverse = r.max_adverse,"
-	    " exit_price = r.exit_price, exit_reason = r.exit_reason, outcome = r.outcome, pnl_ratio = r.pnl_ratio,"
-	    " r_multiple = r.r_multiple, closed_at = r.closed_at"
-	    " FROM json_to_recordset($1::json) AS r(" IDENTITY_COLUMNS ", status text, targets_hit smallint, stop_loss numeric,"
-	    " last_price numeric, max_favorable numeric, max_adverse numeric, exit_price numeric, exit_reason text,"
-	    " outcome text, pnl_ratio double precision, r_multiple double precision, closed_at timestamptz)"
-	    " WHERE " IDENTITY_MATCHES " AND s.status = 'active'"
-	    " AND (s.status, s.targets_hit, s.stop_loss) IS DISTINCT FROM (r.status, r.targets_hit, r.stop_loss)"
-	    " RETURNING s.id, s.symbol, s.timeframe, s.strategy, s.side, s.status, s.targets_hit, s.stop_loss, s.exit_price,"
-	    " s.outcome, s.r_multiple",
-	[BATCH_CANDLES] = INSERT_CANDLES " ON CONFLICT DO NOTHING",
-	[BATCH_CORRECT] =
-	    INSERT_CANDLES " ON CONFLICT (exchange, symbol, timeframe, open_time) DO UPDATE SET open = EXCLUDED.open,"
-	    " high = EXCLUDED.high, low = EXCLUDED.low, close = EXCLUDED.close, volume = EXCLUDED.volume,"
-	    " trades = EXCLUDED.trades, source = EXCLUDED.source",
-	[BATCH_REFRESH] =
-	    "UPDATE signals s SET last_price = r.last_price, max_favorable = r.max_favorable, max_adverse = r.max_adverse"
-	    " FROM json_to_recordset($1::json) AS r(" IDENTITY_COLUMNS ", last_price numeric, max_favorable numeric,"
-	    " max_adverse numeric) WHERE " IDENTITY_MATCHES " AND s.status = 'active'",
-	[BATCH_STATE] =
-	    "INSERT INTO strategy_state (exchange, symbol, timeframe, strategy, last_candle_open_time)"
-	    " SELECT exchange, symbol, timeframe, strategy, t FROM json_to_recordset($1::json)"
-	    " AS r(exchange text, symbol text, timeframe text, strategy text, t timestamptz)"
-	    " ON CONFLICT (exchange, symbol, timeframe, strategy) DO UPDATE"
-	    " SET last_candle_open_time = greatest(strategy_state.last_candle_open_time, EXCLUDED.last_candle_open_time),"
-	    " updated_at = clock_timestamp()",
-};
-
 struct statement {
 	enum batch_kind	 kind;
 	struct jsonw	 json;
@@ -92,6 +25,7 @@ struct batch {
 	struct jsonw		 candles;
 	size_t			 candle_rows, signal_rows;
 	size_t			 signal_bytes;
+	int64_t			 oldest_us;
 	struct table		*corrected;	/* series and time -> row of BATCH_CORRECT */
 	struct table		*refreshed;	/* identity -> row of BATCH_REFRESH */
 	struct table		*judged;	/* series and strategy -> row of BATCH_STATE */
@@ -104,6 +38,7 @@ batch_new(void)
 
 	jsonw_init(&b->candles);
 	jsonw_array(&b->candles, NULL);
+	b->oldest_us = INT64_MAX;
 	b->corrected = table_new();
 	b->refreshed = table_new();
 	b->judged = table_new();
@@ -205,7 +140,11 @@ batch_open(struct batch *b, const struct signal *s)
 	put_prices(w, s);
 	put_time(w, "generated_at", s->generated_us);
 	put_time(w, "expires_at", s->expires_us);
+	if (s->fresh_until_us != 0)
+		put_time(w, "fresh_until", s->fresh_until_us);
 	jsonw_end_object(w);
+	if (s->generated_us < b->oldest_us)
+		b->oldest_us = s->generated_us;
 	st->rows++;
 	b->signal_rows++;
 	b->signal_bytes += w->len - before;
@@ -454,4 +393,116 @@ bool
 batch_is_refused(const struct batch *b, size_t index)
 {
 	return b->statements[index].refused;
+}
+
+int64_t
+batch_oldest_us(const struct batch *b)
+{
+	return b->oldest_us;
+}
+
+/* The journal's form: for each statement a letter, rows and length (32 bits, little-endian), the JSON. */
+
+#define PACK_HEAD	9
+
+static const char	 letters[BATCH_KINDS] = {
+	[BATCH_OPEN] = 'o', [BATCH_CHANGE] = 'c', [BATCH_CANDLES] = 'k', [BATCH_CORRECT] = 'K', [BATCH_REFRESH] = 'r', [BATCH_STATE] = 's'
+};
+
+static void
+put32(unsigned char *out, size_t value)
+{
+	for (int i = 0; i < 4; i++)
+		out[i] = (unsigned char)(value >> 8 * i);
+}
+
+static size_t
+get32(const unsigned char *in)
+{
+	return (size_t)in[0] | (size_t)in[1] << 8 | (size_t)in[2] << 16 | (size_t)in[3] << 24;
+}
+
+void *
+batch_pack(const struct batch *b, size_t *len)
+{
+	const struct statement	*st;
+	unsigned char		*bytes, *out;
+
+	*len = 0;
+	for (size_t i = 0; i < b->count; i++)
+		*len += PACK_HEAD + b->statements[i].json.len;
+	out = bytes = xcalloc(1, *len + 1);
+	for (size_t i = 0; i < b->count; i++) {
+		st = &b->statements[i];
+		*out = (unsigned char)letters[st->kind];
+		put32(out + 1, st->rows);
+		put32(out + 5, st->json.len);
+		memcpy(out + PACK_HEAD, st->json.buf, st->json.len);
+		out += PACK_HEAD + st->json.len;
+	}
+	return bytes;
+}
+
+/* One packed statement within `left` bytes: its whole length, or 0. */
+static size_t
+unpack_one(const unsigned char *in, size_t left, enum batch_kind *kind, size_t *rows, size_t *len)
+{
+	const char	*letter;
+
+	if (left < PACK_HEAD || (letter = memchr(letters, in[0], BATCH_KINDS)) == NULL)
+		return 0;
+	*kind = (enum batch_kind)(letter - letters);
+	*rows = get32(in + 1);
+	*len = get32(in + 5);
+	if (*len > left - PACK_HEAD || *rows == 0 || !json_valid((const char *)in + PACK_HEAD, *len) || in[PACK_HEAD] != '[')
+		return 0;
+	return PACK_HEAD + *len;
+}
+
+bool
+batch_unpack(struct batch *b, const void *data, size_t len)
+{
+	const unsigned char	*in = data;
+	struct statement	*st;
+	enum batch_kind		 kind;
+	size_t			 rows, json_len, step;
+
+	for (size_t at = 0; at < len; at += step)
+		if ((step = unpack_one(in + at, len - at, &kind, &rows, &json_len)) == 0)
+			return false;
+	for (size_t at = 0; at < len; at += PACK_HEAD + json_len) {
+		(void)unpack_one(in + at, len - at, &kind, &rows, &json_len);
+		st = add_statement(b, kind);
+		jsonw_clear(&st->json);
+		jsonw_raw(&st->json, NULL, (const char *)in + at + PACK_HEAD, json_len);
+		st->rows = rows;
+		if (kind == BATCH_OPEN || kind == BATCH_CHANGE)
+			b->signal_rows += rows;
+		else
+			b->candle_rows += rows;
+		b->signal_bytes += json_len;
+	}
+	return true;
+}
+
+size_t
+batch_signal_rows(const struct batch *b)
+{
+	return b->signal_rows;
+}
+
+size_t
+batch_drop_others(struct batch *b)
+{
+	size_t	 kept = 0, dropped = 0;
+
+	for (size_t i = 0; i < b->count; i++)
+		if (b->statements[i].kind == BATCH_OPEN || b->statements[i].kind == BATCH_CHANGE)
+			b->statements[kept++] = b->statements[i];
+		else {
+			dropped += b->statements[i].rows;
+			jsonw_release(&b->statements[i].json);
+		}
+	b->count = kept;
+	return dropped;
 }

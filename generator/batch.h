@@ -2,6 +2,9 @@
  * batch: what one transaction will write, gathered as JSON for
  * json_to_recordset(): one statement, one text.  Pure: no database here.
  *
+ * A signal that is older than its fresh_until_us when it is inserted is stored
+ * as expired, with outcome void: nobody is told of it as if it were fresh.
+ *
  * Signals keep their order (an UPDATE after its INSERT, a reversal's close
  * before the next opening).  Candles, refreshed prices and strategy states are
  * order-free and go at the end, the last value of each.
@@ -18,7 +21,11 @@ struct batch;
 
 enum batch_kind { BATCH_OPEN, BATCH_CHANGE, BATCH_CANDLES, BATCH_CORRECT, BATCH_REFRESH, BATCH_STATE, BATCH_KINDS };
 
-/* The statement of each kind, with one parameter $1: a JSON array. */
+/*
+ * The statement of each kind, with one parameter $1: a JSON array.  BATCH_REFRESH
+ * returns those of its signals that are closed in the table: exchange, symbol,
+ * timeframe, strategy, candle_open_time and closed_at in us.
+ */
 extern const char *const batch_sql[BATCH_KINDS];
 extern const char *const batch_names[BATCH_KINDS];	/* for prepared statements and messages */
 
@@ -44,6 +51,21 @@ size_t		 batch_statements(const struct batch *b);
 enum batch_kind	 batch_statement(const struct batch *b, size_t index, const char **json);
 
 size_t		 batch_statement_rows(const struct batch *b, size_t index);
+
+/* When its oldest opening was generated (wall clock); INT64_MAX: it has none. */
+int64_t		 batch_oldest_us(const struct batch *b);
+
+/*
+ * A sealed batch as bytes for the journal, owned by the caller; and back, behind
+ * the statements that `b`, sealed or new, has already.  False when the bytes are
+ * none of ours: then `b` is as it was.
+ */
+void		*batch_pack(const struct batch *b, size_t *len);
+bool		 batch_unpack(struct batch *b, const void *data, size_t len);
+
+/* Openings and changes of signals; and the other rows, which a sealed batch can do without: batch_drop_others() returns how many. */
+size_t		 batch_signal_rows(const struct batch *b);
+size_t		 batch_drop_others(struct batch *b);
 
 /*
  * Cut a statement of several rows into two, `index` and `index` + 1, in order.

@@ -180,6 +180,15 @@ book_cancel(struct book *b, enum signal_exit why, struct decimal price, int64_t 
 }
 
 void
+book_forget(struct book *b, int64_t closed_us)
+{
+	b->signal.status = STATUS_CANCELLED;
+	b->signal.closed_us = closed_us;
+	b->active = false;
+	note_close(b, &b->signal);
+}
+
+void
 book_restore(struct book *b, const struct signal *s)
 {
 	if (s->status == STATUS_ACTIVE)

@@ -15,6 +15,7 @@ struct builder {
 	/* The ids seen in (last_id - BUILDER_ID_WINDOW, last_id], each at its remainder. */
 	bool			 any_id;
 	int64_t			 last_id;
+	int64_t			 last_id_us;	/* time of its trade */
 	uint64_t		 seen[BUILDER_ID_WINDOW / WORD_BITS];
 	/* The candle at hand. */
 	bool			 open;
@@ -77,13 +78,20 @@ move_window(struct builder *b, int64_t id)
 
 /* Remember the id; false when it was seen, or is too old to tell. */
 static bool
-id_is_new(struct builder *b, int64_t id)
+id_is_new(struct builder *b, const struct trade *t)
 {
-	uint64_t	 slot = (uint64_t)id % BUILDER_ID_WINDOW, bit = UINT64_C(1) << slot % WORD_BITS;
+	uint64_t	 slot = (uint64_t)t->id % BUILDER_ID_WINDOW, bit = UINT64_C(1) << slot % WORD_BITS;
+	bool		 is_old = b->any_id && t->id <= b->last_id && (uint64_t)b->last_id - (uint64_t)t->id >= BUILDER_ID_WINDOW;
 
-	if (!b->any_id || id > b->last_id)
-		move_window(b, id);
-	else if ((uint64_t)b->last_id - (uint64_t)id >= BUILDER_ID_WINDOW || (b->seen[slot / WORD_BITS] & bit) != 0)
+	/* An id far behind of a trade that came later: it was the highest one that was none. */
+	if (is_old && t->time_us > b->last_id_us)
+		b->any_id = is_old = false;
+	if (is_old)
+		return false;
+	if (!b->any_id || t->id > b->last_id) {
+		move_window(b, t->id);
+		b->last_id_us = t->time_us;
+	} else if ((b->seen[slot / WORD_BITS] & bit) != 0)
 		return false;
 	b->seen[slot / WORD_BITS] |= bit;
 	return true;
@@ -136,7 +144,7 @@ builder_trade(struct builder *b, const struct trade *t, struct candle *closed)
 {
 	int	 count = 0;
 
-	if (!id_is_new(b, t->id)) {
+	if (!id_is_new(b, t)) {
 		b->counts.duplicates++;
 		return 0;
 	}

@@ -15,7 +15,8 @@
 
 /*
  * How far an id may lie behind the highest one and still be told from a
- * duplicate; older ones count as duplicates.
+ * duplicate; older ones count as duplicates, unless their trade is later than
+ * that of the highest id: then that one was wrong.
  */
 #define BUILDER_ID_WINDOW	1024
 

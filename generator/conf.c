@@ -5,6 +5,8 @@
 
 #include "common/pg.h"
 
+#define DAY_MS	(INT64_C(24) * 3600 * 1000)
+
 static const char *const at_end_names[] = { "stay", "exit", NULL };
 
 static const struct conf_key generator_keys[] = {
@@ -17,7 +19,11 @@ static const struct conf_key generator_keys[] = {
 	{ .name = "fill_max", .type = CONF_INT, .offset = offsetof(struct generator_conf, fill_max), .def = "60",
 	  .min = 0, .max = 100000, .help = "longest run of intervals without trades that is filled with flat candles; a longer one stays empty" },
 	{ .name = "backlog_max", .type = CONF_SIZE, .offset = offsetof(struct generator_conf, backlog_max), .def = "8M",
-	  .min = 65536, .max = 67108864, .help = "rows waiting for the database beyond this hold the feeds back" },
+	  .min = 65536, .max = 67108864, .help = "rows waiting for the database beyond this hold back feeds that can wait (sim, file); also the limit of what waits in memory while the journal cannot be written" },
+	{ .name = "journal_max", .type = CONF_SIZE, .offset = offsetof(struct generator_conf, journal_max), .def = "256M",
+	  .min = 1048576, .max = 1099511627776, .help = "size of the journal in state_dir that keeps what the database has not taken; from three quarters on candles are left out, beyond it signals are lost" },
+	{ .name = "retention", .type = CONF_DURATION, .offset = offsetof(struct generator_conf, retention_ms), .def = "90d",
+	  .max = 315360000000, .help = "closed signals, their events and candles older than this are deleted; at least 1d, or 0ms: never" },
 	{ .name = "at_end", .type = CONF_ENUM, .offset = offsetof(struct generator_conf, at_end), .def = "stay",
 	  .choices = at_end_names, .help = "when every recording has ended and is committed: stay, or exit with code 0 (111: a recording had to be given up)" },
 	{ .name = NULL }
@@ -56,6 +62,8 @@ generator_conf_load(struct generator_conf *c, const char *path, const struct eng
 	conf_fill(file, conf_section(file, "generator", NULL), generator_keys, c);
 	if (c->suite.database != NULL && !pg_conninfo_ok(c->suite.database, why, sizeof(why)))
 		conf_error(file, conf_section(file, "tocsin", NULL), "database", "%s", why);
+	if (c->retention_ms != 0 && c->retention_ms < DAY_MS)
+		conf_error(file, conf_section(file, "generator", NULL), "retention", "is less than a day: 1d and more, or 0ms for ever");
 	engine = (struct engine_conf){
 		.mode = (enum signal_mode)c->mode, .grace_us = c->grace_ms * 1000, .fill_max = (int)c->fill_max
 	};

@@ -13,7 +13,9 @@ struct generator_conf {
 	int			 mode;		/* enum signal_mode */
 	int64_t			 grace_ms;
 	int64_t			 fill_max;	/* candles */
-	int64_t			 backlog_max;	/* bytes gathered while the database is busy or away */
+	int64_t			 backlog_max;	/* bytes that wait before feeds that can wait have to */
+	int64_t			 journal_max;	/* bytes */
+	int64_t			 retention_ms;	/* 0: for ever */
 	int			 at_end;	/* enum at_end */
 	struct engine		*engine;
 	struct feed		**feeds;	/* NULL at the end */

@@ -72,6 +72,40 @@ read_exponent(const char **at, const char *end, int64_t *exponent)
 	return p > first;
 }
 
+/*
+ * What nearly all numbers are: digits with or without a point, few enough to
+ * need no look at which of them count.  False: for the whole grammar.
+ */
+static bool
+parse_plain(const char *text, const char *end, struct decimal *out)
+{
+	const char	*p = text, *point;
+	int64_t		 units = 0;
+	unsigned	 digit;
+	int		 scale = 0;
+
+	if (end - text > DIGITS_MAX)
+		return false;
+	for (; p < end && (digit = (unsigned)(*p - '0')) <= 9; p++)
+		units = units * 10 + digit;
+	if (p == text)
+		return false;
+	if (p < end && *p == '.') {
+		point = ++p;
+		for (; p < end && (digit = (unsigned)(*p - '0')) <= 9; p++)
+			units = units * 10 + digit;
+		scale = (int)(p - point);
+		if (scale == 0)
+			return false;
+	}
+	if (p != end)
+		return false;
+	for (; scale > 0 && units % 10 == 0; scale--)
+		units /= 10;
+	*out = (struct decimal){ units, scale };
+	return true;
+}
+
 bool
 decimal_parse(const char *text, size_t len, struct decimal *out)
 {
@@ -80,6 +114,8 @@ decimal_parse(const char *text, size_t len, struct decimal *out)
 	int64_t		 power = 0;
 	bool		 negative = false;
 
+	if (parse_plain(text, end, out))
+		return true;
 	if (p < end && (*p == '-' || *p == '+'))
 		negative = *p++ == '-';
 	if (!read_digits(&p, end, &r))
@@ -141,6 +177,8 @@ decimal_compare(struct decimal a, struct decimal b)
 {
 	wide	 x = a.units, y = b.units;
 
+	if (a.scale == b.scale)
+		return a.units < b.units ? -1 : a.units > b.units;
 	if (a.scale < b.scale)
 		x *= pow10_units[b.scale - a.scale];
 	else
@@ -152,14 +190,17 @@ decimal_compare(struct decimal a, struct decimal b)
 static struct decimal
 normal(wide units, int scale)
 {
-	const wide	 most = pow10_units[DIGITS_MAX] - 1;	/* what decimal_parse() takes back */
+	const wide	 most = pow10_units[DIGITS_MAX] - 1;	/* with any scale; decimal_parse() takes it back */
+	const wide	 limit = INT64_MAX / 10 * 10;		/* and this without, its last digit being no significant one */
 
 	while (scale > 0 && (units > most || units < -most)) {
 		units /= 10;
 		scale--;
 	}
-	if (units > most || units < -most)
-		return (struct decimal){ (int64_t)(units > 0 ? most : -most), 0 };
+	if (units > most || units < -most) {
+		units = units > limit ? limit : units < -limit ? -limit : units;
+		return (struct decimal){ (int64_t)(units - units % 10), 0 };
+	}
 	for (int64_t u = (int64_t)units; scale > 0 && u % 10 == 0; scale--)
 		units = u /= 10;
 	return (struct decimal){ (int64_t)units, scale };

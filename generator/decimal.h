@@ -32,7 +32,10 @@ double		 decimal_double(struct decimal d);
 /* -1, 0, 1 as a is below, equal to, above b; exact. */
 int		 decimal_compare(struct decimal a, struct decimal b);
 
-/* a + b, exact while it fits; at the limit digits after the point are given up, never those before. */
+/*
+ * a + b, exact while it fits.  At the limit the last of more than 18 significant
+ * digits are given up; what is too large is the largest number.
+ */
 struct decimal	 decimal_add(struct decimal a, struct decimal b);
 
 /*

@@ -74,6 +74,12 @@ engine_strategy_count(const struct engine *e)
 	return e->strategy_count;
 }
 
+const char *
+engine_strategy_name(const struct engine *e, size_t i)
+{
+	return strategy_name(e->strategies[i]);
+}
+
 void
 engine_print_conf(const struct engine *e, void *out_file)
 {
@@ -147,6 +153,12 @@ stream_set_source(struct stream *s, enum candle_source source)
 {
 	builder_free(s->builder);
 	s->builder = builder_new(s->base, s->engine->conf.grace_us, source);
+}
+
+void
+stream_set_real_time(struct stream *s, bool real_time)
+{
+	s->real_time = real_time;
 }
 
 const char *
@@ -236,14 +248,20 @@ open_signal(struct stream *s, struct pair *p, struct signal *fresh)
 		book_cancel(&p->book, EXIT_REVERSED, fresh->entry, fresh->candle_close_us);
 		e->handler.changed(&p->book.signal, e->arg);
 	}
+	strategy_explain(p->strategy, p->state, fresh);
 	snprintf(fresh->exchange, sizeof(fresh->exchange), "%s", s->exchange);
 	snprintf(fresh->symbol, sizeof(fresh->symbol), "%s", s->symbol);
 	fresh->mode = e->conf.mode;
 	fresh->generated_us = e->wall_us;
+	if (e->conf.mode != MODE_REPLAY)
+		fresh->fresh_until_us = (s->real_time ? fresh->candle_close_us : fresh->generated_us) + strategy_max_age_us(p->strategy);
 	book_open(&p->book, fresh);
 	p->opened_us = fresh->candle_open_us;
 	e->opened++;
 	e->handler.opened(fresh, e->arg);
+	/* Too old already: the table will have it as expired and void. */
+	if (fresh->fresh_until_us != 0 && e->wall_us > fresh->fresh_until_us)
+		book_forget(&p->book, fresh->candle_close_us);
 }
 
 static void
@@ -450,6 +468,42 @@ stream_clock(struct stream *s, int64_t now_us)
 		stream_candle(s, &closed);
 }
 
+static struct stream *
+find_stream(const struct engine *e, const char *exchange, const char *symbol)
+{
+	struct stream	*s = e->streams;
+
+	while (s != NULL && (strcmp(s->exchange, exchange) != 0 || strcmp(s->symbol, symbol) != 0))
+		s = s->next;
+	return s;
+}
+
+static void
+book_closed(struct book *b, const char *timeframe, const char *strategy, int64_t candle_open_us, int64_t closed_us)
+{
+	const struct signal	*signal = &b->signal;
+
+	if (!b->active || signal->candle_open_us != candle_open_us || strcmp(signal->strategy, strategy) != 0 ||
+	    strcmp(timeframe_names[signal->timeframe], timeframe) != 0)
+		return;
+	log_info("engine", "a signal was closed in the database symbol=%s timeframe=%s strategy=%s", signal->symbol, timeframe, strategy);
+	book_forget(b, closed_us);
+}
+
+void
+engine_closed(struct engine *e, const char *exchange, const char *symbol, const char *timeframe, const char *strategy,
+    int64_t candle_open_us, int64_t closed_us)
+{
+	struct stream	*s = find_stream(e, exchange, symbol);
+
+	if (s == NULL)
+		return;
+	for (size_t i = 0; i < s->pair_count; i++)
+		book_closed(&s->pairs[i].book, timeframe, strategy, candle_open_us, closed_us);
+	for (size_t i = 0; i < s->orphan_count; i++)
+		book_closed(&s->orphans[i], timeframe, strategy, candle_open_us, closed_us);
+}
+
 static struct book *
 add_orphan(struct stream *s)
 {
@@ -463,13 +517,11 @@ add_orphan(struct stream *s)
 void
 engine_restore(struct engine *e, const struct signal *signal)
 {
-	struct stream	*s = e->streams;
+	struct stream	*s;
 
 	if (signal->mode != e->conf.mode)
 		return;
-	while (s != NULL && (strcmp(s->exchange, signal->exchange) != 0 || strcmp(s->symbol, signal->symbol) != 0))
-		s = s->next;
-	if (s == NULL) {
+	if ((s = find_stream(e, signal->exchange, signal->symbol)) == NULL) {
 		if (signal->status == STATUS_ACTIVE)
 			log_warnx("engine", "an active signal has no stream any more exchange=%s symbol=%s strategy=%s",
 			    signal->exchange, signal->symbol, signal->strategy);

@@ -54,6 +54,7 @@ struct engine_conf {
 struct engine	*engine_new(struct conf *file, const struct engine_conf *conf, const struct engine_handler *handler, void *arg);
 void		 engine_free(struct engine *e);
 size_t		 engine_strategy_count(const struct engine *e);
+const char	*engine_strategy_name(const struct engine *e, size_t i);
 
 /* The -T print of every strategy's effective values. */
 void		 engine_print_conf(const struct engine *e, void *out_file);
@@ -63,6 +64,13 @@ struct stream	*engine_stream(struct engine *e, const char *exchange, const char 
 
 /* Where its trades come from, for the candles built of them; SOURCE_TRADES unless said before the first. */
 void		 stream_set_source(struct stream *s, enum candle_source source);
+
+/*
+ * The market's time is the wall's: a signal's age counts from the end of its
+ * candle, else from when it was generated.  Older than its strategy's max_age it
+ * is void from the start.  Not in mode replay.
+ */
+void		 stream_set_real_time(struct stream *s, bool real_time);
 
 /*
  * The name of a strategy that watches `symbol` but cannot: its timeframe is no
@@ -88,6 +96,10 @@ void		 stream_live_from(struct stream *s, int64_t market_us);
 void		 stream_warm(struct stream *s, const struct candle *c);
 int64_t		 stream_memory_us(const struct stream *s);
 void		 engine_restore(struct engine *e, const struct signal *s);
+
+/* A signal is closed in the database, by an operator or for its age: the book follows.  One that it does not have is fine. */
+void		 engine_closed(struct engine *e, const char *exchange, const char *symbol, const char *timeframe, const char *strategy,
+		    int64_t candle_open_us, int64_t closed_us);
 
 /* Input.  A stream takes trades or candles, not both.  Candles must be candle_ok(). */
 void		 stream_trade(struct stream *s, const struct trade *t);

@@ -28,6 +28,7 @@ struct stream {
 	/* Active signals of strategies that are no longer configured for this stream. */
 	struct book		*orphans;
 	size_t			 orphan_count;
+	bool			 real_time;
 	bool			 warming;	/* nothing reaches the handler */
 	int64_t			 live_from_us;	/* what ends up to here gives no signals */
 	int64_t			 next_open_us;	/* earlier base candles have been seen */

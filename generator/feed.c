@@ -164,6 +164,21 @@ feed_source(const struct feed *f)
 	return f->type->source;
 }
 
+bool
+feed_is_real_time(const struct feed *f)
+{
+	return f->type->real_time;
+}
+
+bool
+feed_flat_out(struct feed *f)
+{
+	if (f->type->flat_out == NULL)
+		return false;
+	f->type->flat_out(f->conf);
+	return true;
+}
+
 void
 feed_open(struct feed *f, struct event_base *base, const int64_t *resume_us, size_t history,
     const struct feed_handler *handler, void *arg)

@@ -70,6 +70,8 @@ struct feed_type {
 	size_t			 conf_size;	/* of the struct they fill */
 	/* Checks across keys; errors to conf_error().  May be NULL. */
 	void	(*check)(struct conf *file, const struct conf_section *section, const struct feed_conf *common, void *conf);
+	/* A recording, which has an end: read it as fast as it goes, whatever its pace.  NULL: no recording. */
+	void	(*flat_out)(void *conf);
 	/*
 	 * Both confs are borrowed.  `resume_us` has one entry a symbol: nothing
 	 * before that market time may be delivered (INT64_MIN: from the start).
@@ -92,6 +94,10 @@ void		 feed_free_all(struct feed **feeds);
 void		 feed_print_conf(const struct feed *f, void *out_file);
 const struct feed_conf *feed_common(const struct feed *f);
 enum candle_source feed_source(const struct feed *f);
+bool		 feed_is_real_time(const struct feed *f);
+
+/* Before feed_open(): as fast as it goes.  False, and nothing done, for a feed that is no recording. */
+bool		 feed_flat_out(struct feed *f);
 
 /* Begin to deliver.  See struct feed_type for the parameters. */
 void		 feed_open(struct feed *f, struct event_base *base, const int64_t *resume_us, size_t history,

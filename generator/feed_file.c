@@ -41,6 +41,7 @@ struct feed_file {
 	struct event		*turn;
 	struct lines		 lines;
 	struct layout		 layout;
+	char			 separator;
 	struct file_symbol	*symbols;
 	enum file_state		 state;
 	bool			 paused, finished;
@@ -105,7 +106,7 @@ read_line(struct feed_file *f, char *line, size_t len)
 
 	if (len == 0 || (len == 1 && *line == '\r'))
 		return;
-	if ((count = csv_split(line, len, file_separator(f->conf), fields, LAYOUT_FIELDS_MAX, &split_why)) == -1) {
+	if ((count = csv_split(line, len, f->separator, fields, LAYOUT_FIELDS_MAX, &split_why)) == -1) {
 		bad_line(f, split_why);
 		return;
 	}
@@ -305,6 +306,12 @@ log_opened(const struct feed_file *f)
 	    file_format_names[f->layout.format], f->layout.has_header ? "yes" : "no", f->conf->pace, text);
 }
 
+static void
+file_flat_out(void *conf)
+{
+	((struct feed_file_conf *)conf)->pace = 0;
+}
+
 static void *
 file_open(struct event_base *base, const struct feed_conf *common, const void *conf, const int64_t *resume_us,
     size_t history, const struct feed_handler *handler, void *arg)
@@ -314,6 +321,7 @@ file_open(struct event_base *base, const struct feed_conf *common, const void *c
 	(void)history;			/* a recording has none */
 	f->common = common;
 	f->conf = conf;
+	f->separator = file_separator(f->conf);
 	f->handler = *handler;
 	f->arg = arg;
 	f->symbols = xcalloc(common->symbols.count, sizeof(*f->symbols));
@@ -383,5 +391,5 @@ file_status(const void *state, struct jsonw *w)
 
 const struct feed_type feed_file = {
 	.name = "file", .source = SOURCE_TRADES, .keys = file_keys, .conf_size = sizeof(struct feed_file_conf), .check = file_check,
-	.open = file_open, .close = file_close, .pause = file_pause, .resume = file_resume, .status = file_status,
+	.flat_out = file_flat_out, .open = file_open, .close = file_close, .pause = file_pause, .resume = file_resume, .status = file_status,
 };

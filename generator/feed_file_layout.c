@@ -259,6 +259,7 @@ read_trade(const struct layout *l, const struct csv_field *fields, struct trade 
 	if (l->at[COLUMN_ID] != -1 && !read_number(l, COLUMN_ID, fields, &id, why, why_size))
 		return false;
 	t->id = id.units;
+	t->folded = 0;
 	if (t->price.units > 0 && t->quantity.units >= 0 && id.scale == 0 && id.units >= 0)
 		return true;
 	snprintf(why, why_size, "%s", t->price.units <= 0 ? "the price is not above zero" :

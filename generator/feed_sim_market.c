@@ -154,8 +154,7 @@ sim_market_trade(const struct sim_market *m, int64_t slot, struct trade *t)
 	/* A buyer pays the ask, a seller gets the bid. */
 	double	 half_spread = (random_bits(m->key, FOR_SIDE, slot) & 1) != 0 ? 2e-5 : -2e-5;
 
-	t->time_us = time_us;
-	t->id = slot + 1;
+	*t = (struct trade){ .time_us = time_us, .id = slot + 1 };
 	t->price = on_grid(price * (1 + half_spread), m->price_scale);
 	/* Many small, few large, and more in wild hours. */
 	t->quantity = on_grid(-log(1 - random_unit(m->key, FOR_QUANTITY, slot)) * m->quantity_mean * swing_now,

@@ -67,6 +67,19 @@ window_min(const struct window *w)
 	return min;
 }
 
+bool
+window_is_lowest(const struct window *w, double x)
+{
+	/* From the newest on: in a series that is no minimum a lower one is near. */
+	for (size_t i = w->next; i-- > 0;)
+		if (w->values[i] < x)
+			return false;
+	for (size_t i = w->count; i-- > w->next;)
+		if (w->values[i] < x)
+			return false;
+	return true;
+}
+
 double
 window_squares(const struct window *w, double mean)
 {

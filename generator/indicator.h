@@ -43,6 +43,7 @@ bool	 window_full(const struct window *w);
 double	 window_sum(const struct window *w);
 double	 window_max(const struct window *w);
 double	 window_min(const struct window *w);
+bool	 window_is_lowest(const struct window *w, double x);	/* none in it is below x */
 
 /* Sum of the squared distances from `mean`. */
 double	 window_squares(const struct window *w, double mean);

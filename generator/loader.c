@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json.h"
 #include "common/log.h"
 #include "common/pg.h"
 
@@ -174,6 +175,53 @@ candles_cb(const struct pg_result *res, void *arg)
 }
 
 static void
+finish(struct loader *l)
+{
+	log_info("loader", "continuing after the last commit streams=%zu candles=%zu signals=%zu", l->count, l->candles, l->signals);
+	l->done(l->arg);
+	free(l);
+}
+
+static void
+expired_cb(const struct pg_result *res, void *arg)
+{
+	struct loader	*l = arg;
+
+	if (!pg_ok(res))
+		failed(l, res);
+	if (pg_affected(res) > 0)
+		log_warnx("loader", "expired active signals of markets that no feed has any more signals=%d", pg_affected(res));
+	finish(l);
+}
+
+/* Signals of markets that are configured no more: nobody will see their outcome, so once their time is over they are void. */
+static void
+expire_forsaken(struct loader *l)
+{
+	struct jsonw	 list;
+	const char	*values[2] = { signal_mode_names[l->mode], NULL };
+	int		 sent;
+
+	jsonw_init(&list);
+	jsonw_array(&list, NULL);
+	for (size_t i = 0; i < l->count; i++) {
+		jsonw_object(&list, NULL);
+		jsonw_str(&list, "e", l->streams[i].exchange);
+		jsonw_str(&list, "s", l->streams[i].symbol);
+		jsonw_end_object(&list);
+	}
+	jsonw_end_array(&list);
+	values[1] = list.buf;
+	sent = pg_query(l->pg, "UPDATE signals SET status = 'expired', exit_reason = 'expired', outcome = 'void', closed_at = expires_at"
+	    " WHERE status = 'active' AND mode = $1 AND expires_at < clock_timestamp() AND NOT EXISTS"
+	    " (SELECT FROM json_to_recordset($2::json) AS r(e text, s text) WHERE r.e = exchange AND r.s = symbol)",
+	    2, values, expired_cb, l);
+	jsonw_release(&list);
+	if (sent == -1)
+		fatalx("loader", "the connection was lost while loading: starting over");
+}
+
+static void
 load_next(struct loader *l)
 {
 	const struct loader_stream	*s = &l->streams[l->at];
@@ -181,9 +229,7 @@ load_next(struct loader *l)
 	const char			*values[4];
 
 	if (l->at == l->count) {
-		log_info("loader", "continuing after the last commit streams=%zu candles=%zu signals=%zu", l->count, l->candles, l->signals);
-		l->done(l->arg);
-		free(l);
+		expire_forsaken(l);
 		return;
 	}
 	values[0] = s->exchange;

@@ -1,7 +1,8 @@
 /*
  * loader: at a start, bring the engine back to where the last commit left it:
  * for each stream the newest candles as history, then its active signals and
- * the recently closed ones.
+ * the recently closed ones.  Active signals of markets that no feed has any more
+ * are expired, void, once their time is over.
  */
 #ifndef TOCSIN_GENERATOR_LOADER_H
 #define TOCSIN_GENERATOR_LOADER_H

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/pg_check.h"
 #include "common/suite.h"
+#include "generator/backtest.h"
 #include "generator/conf.h"
 #include "generator/migrate.h"
 #include "generator/service.h"
@@ -56,20 +57,44 @@ migrate(const char *path)
 	return code;
 }
 
+/* backtest [--json]; a command line that is wrong says so. */
+static int
+backtest(const char *path, char **words)
+{
+	bool	 json = words[0] != NULL && strcmp(words[0], "--json") == 0;
+
+	if (words[0] != NULL && (!json || words[1] != NULL)) {
+		fprintf(stderr, "usage: tocsin-generator [-c FILE] backtest [--json]\n");
+		return EXIT_USAGE;
+	}
+	return backtest_run(path, json);
+}
+
+/* A word of work that is done once, instead of the service. */
+static int
+run_word(const char *path, char **words)
+{
+	if (strcmp(words[0], "backtest") == 0)
+		return backtest(path, words + 1);
+	if (words[1] == NULL && strcmp(words[0], "migrate") == 0)
+		return migrate(path);
+	if (words[1] == NULL && strcmp(words[0], "check") == 0)
+		return check_database(path);
+	fprintf(stderr, "tocsin-generator: unknown word \"%s\": there are migrate, check and backtest [--json]\n",
+	    words[1] == NULL ? words[0] : words[1]);
+	return EXIT_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct suite_options	 o;
 
-	suite_options(&o, argc, argv, "tocsin-generator [-c FILE] [-n | -T | migrate | check]");
-	if (o.rest[0] != NULL && ((strcmp(o.rest[0], "migrate") != 0 && strcmp(o.rest[0], "check") != 0) || o.rest[1] != NULL)) {
-		fprintf(stderr, "tocsin-generator: unknown word \"%s\": there are migrate and check\n", o.rest[0]);
-		return EXIT_USAGE;
-	}
+	suite_options(&o, argc, argv, "tocsin-generator [-c FILE] [-n | -T | migrate | check | backtest [--json]]");
 	if (o.check_only || o.print_conf)
 		return check(o.conf_path, o.print_conf);
 	if (o.rest[0] != NULL)
-		return strcmp(o.rest[0], "check") == 0 ? check_database(o.conf_path) : migrate(o.conf_path);
+		return run_word(o.conf_path, o.rest);
 	if (log_open("generator", getenv(LOG_PATH_ENV)) == -1)
 		log_warn("generator", "cannot open the log, writing to stderr path=%s", getenv(LOG_PATH_ENV));
 	crash_init("generator");

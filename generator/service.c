@@ -1,7 +1,9 @@
 #include "generator/service.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +16,9 @@
 #include "generator/batch.h"
 #include "generator/conf.h"
 #include "generator/loader.h"
+#include "generator/retention.h"
 #include "generator/session.h"
+#include "generator/spool.h"
 #include "generator/writer.h"
 
 #define STOP_LIMIT_S	3	/* for the commit in hand; the watchdog's kill_grace is longer */
@@ -33,12 +37,14 @@ struct service {
 	struct event		*on_term, *on_int, *on_hup, *stop_limit;
 	struct heartbeat	*heartbeat;
 	struct session		*session;
+	struct spool		*spool;		/* the writer's */
 	struct writer		*writer;
+	struct retention	*retention;	/* NULL: nothing is deleted */
 	struct source		*sources;
 	size_t			 source_count;
 	struct loader_stream	*streams;
 	size_t			 stream_count;
-	bool			 loaded, held_back, stopping;
+	bool			 loading, loaded, held_back, stopping;
 	int			 exit_code;
 	uint64_t		 trades, candles;	/* work done, as the heartbeat's proof of life */
 };
@@ -160,6 +166,7 @@ feed_turn_begin_cb(void *arg)
 	engine_set_wall_us(src->service->conf.engine, clock_wall_us());
 }
 
+/* The live market does not wait: its rows go to the journal. */
 static void
 hold_back(struct service *s, bool hold)
 {
@@ -167,7 +174,9 @@ hold_back(struct service *s, bool hold)
 		return;
 	s->held_back = hold;
 	for (size_t i = 0; i < s->source_count; i++)
-		if (hold)
+		if (feed_is_real_time(s->sources[i].feed))
+			continue;
+		else if (hold)
 			feed_pause(s->sources[i].feed);
 		else
 			feed_resume(s->sources[i].feed);
@@ -222,14 +231,26 @@ static const struct feed_handler feed_handler = {
 
 /* Writer and session */
 
+static void	 load_if_ready(struct service *s);
+
 static void
 writer_committed_cb(void *arg)
 {
 	struct service	*s = arg;
 
+	load_if_ready(s);
 	if (!s->stopping)
 		hold_back(s, writer_is_full(s->writer));
 	finish_if_done(s);
+}
+
+static void
+writer_closed_cb(const char *exchange, const char *symbol, const char *timeframe, const char *strategy, int64_t candle_open_us,
+    int64_t closed_us, void *arg)
+{
+	struct service	*s = arg;
+
+	engine_closed(s->conf.engine, exchange, symbol, timeframe, strategy, candle_open_us, closed_us);
 }
 
 static void
@@ -259,15 +280,40 @@ loaded_cb(void *arg)
 		open_feed(s, &s->sources[i]);
 }
 
+/* Once all that an earlier run left in the journal is committed. */
+static void
+load_if_ready(struct service *s)
+{
+	if (s->loading || s->stopping || !session_is_up(s->session) || !writer_is_idle(s->writer))
+		return;
+	s->loading = true;
+	loader_start(session_pg(s->session), s->conf.engine, (enum signal_mode)s->conf.mode, s->streams, s->stream_count,
+	    loaded_cb, s);
+}
+
 static void
 session_up_cb(void *arg)
 {
 	struct service	*s = arg;
 
+	/* Whoever holds it will put rows into it that nobody would send before its end. */
+	if (spool_open(s->spool) == -1 && errno == EWOULDBLOCK)
+		fatalx("generator", "cannot write without its journal: starting over");
 	writer_session_up(s->writer);
-	if (!s->loaded && !s->stopping)
-		loader_start(session_pg(s->session), s->conf.engine, (enum signal_mode)s->conf.mode, s->streams, s->stream_count,
-		    loaded_cb, s);
+	load_if_ready(s);
+}
+
+/* With what is not committed saved for the next run. */
+static void
+leave(struct service *s)
+{
+	bool	 idle = writer_is_idle(s->writer), saved = writer_save(s->writer);
+
+	if (!idle && saved)
+		log_info("generator", "what is not committed is in the journal: the next start commits it");
+	else if (!idle)
+		log_warnx("generator", "stopping with rows that are neither committed nor in the journal");
+	event_base_loopbreak(s->base);
 }
 
 static void
@@ -277,7 +323,7 @@ session_down_cb(void *arg)
 
 	writer_session_down(s->writer);
 	if (s->stopping)
-		event_base_loopbreak(s->base);
+		leave(s);
 }
 
 /* The end */
@@ -288,8 +334,7 @@ stop_limit_cb(evutil_socket_t fd, short what, void *arg)
 	struct service	*s = arg;
 
 	(void)fd, (void)what;
-	log_warnx("generator", "stopping with rows not committed: they will be generated again");
-	event_base_loopbreak(s->base);
+	leave(s);
 }
 
 /* Take no more input and let the commit in hand finish. */
@@ -306,7 +351,7 @@ stop(struct service *s)
 		for (size_t i = 0; i < s->source_count; i++)
 			feed_pause(s->sources[i].feed);
 	if (!session_is_up(s->session) || writer_is_idle(s->writer))
-		event_base_loopbreak(s->base);
+		leave(s);
 	else
 		event_add(s->stop_limit, &limit);
 }
@@ -343,6 +388,8 @@ status_cb(struct jsonw *w, void *arg)
 	jsonw_int(w, "work", (int64_t)(s->trades + s->candles));
 	pg_status_json(session_pg(s->session), w, "database");
 	writer_status_json(s->writer, w);
+	if (s->retention != NULL)
+		retention_status_json(s->retention, w);
 	jsonw_object(w, "feeds");
 	for (size_t i = 0; i < s->source_count; i++) {
 		jsonw_object(w, feed_common(s->sources[i].feed)->name);
@@ -376,6 +423,7 @@ make_sources(struct service *s)
 		for (size_t k = 0; k < conf->symbols.count; k++, next++) {
 			stream = engine_stream(s->conf.engine, conf->exchange, conf->symbols.items[k], (enum timeframe)conf->timeframe);
 			stream_set_source(stream, feed_source(s->conf.feeds[i]));
+			stream_set_real_time(stream, feed_is_real_time(s->conf.feeds[i]));
 			*next = (struct loader_stream){
 				.stream = stream, .exchange = conf->exchange, .symbol = conf->symbols.items[k],
 				.base = (enum timeframe)conf->timeframe, .resume_us = INT64_MIN,
@@ -394,12 +442,38 @@ signal_event(struct service *s, int sig, event_callback_fn cb)
 	return ev;
 }
 
+/* The longest history that a restart asks for. */
+static int64_t
+history_us(const struct service *s)
+{
+	int64_t	 longest = 0, one;
+
+	for (size_t i = 0; i < s->stream_count; i++) {
+		one = (int64_t)stream_history_wanted(s->streams[i].stream) * timeframe_us(s->streams[i].base);
+		if (one > longest)
+			longest = one;
+	}
+	return longest;
+}
+
+static char *
+journal_path(const struct service *s)
+{
+	const char	*name = getenv("TOCSIN_PROCESS");
+	char		*path;
+
+	if (asprintf(&path, "%s/%s/journal", s->conf.suite.state_dir, name != NULL && suite_name_ok(name) ? name : "generator") == -1)
+		fatalx("generator", "out of memory");
+	return path;
+}
+
 static void
 set_up(struct service *s)
 {
 	const struct heartbeat_handler	 heartbeat = { .status = status_cb, .orphaned = orphaned_cb };
 	const struct session_handler	 session = { .up = session_up_cb, .down = session_down_cb };
-	const struct writer_handler	 writer = { .committed = writer_committed_cb };
+	const struct writer_handler	 writer = { .committed = writer_committed_cb, .closed = writer_closed_cb };
+	char				*path = journal_path(s);
 
 	if ((s->base = event_base_new()) == NULL)
 		fatalx("generator", "cannot make an event loop");
@@ -411,7 +485,11 @@ set_up(struct service *s)
 		fatalx("generator", "out of memory");
 	make_sources(s);
 	s->session = session_new(s->base, generator_conf_database(&s->conf), &session, s);
-	s->writer = writer_new(s->base, session_pg(s->session), (size_t)s->conf.backlog_max, &writer, s);
+	s->spool = spool_new(path, (uint64_t)s->conf.journal_max, (size_t)s->conf.backlog_max);
+	free(path);
+	s->writer = writer_new(s->base, session_pg(s->session), s->spool, (size_t)s->conf.backlog_max, &writer, s);
+	if (s->conf.retention_ms > 0)
+		s->retention = retention_new(s->base, s->session, s->conf.retention_ms * 1000, history_us(s));
 	s->heartbeat = heartbeat_new(s->base, (unsigned)s->conf.suite.heartbeat_interval_ms, &heartbeat, s);
 	/* A database that is away is no reason to be restarted: ready means that the loop turns. */
 	heartbeat_ready(s->heartbeat);
@@ -421,6 +499,7 @@ static void
 tear_down(struct service *s)
 {
 	heartbeat_free(s->heartbeat);
+	retention_free(s->retention);
 	session_free(s->session);
 	writer_free(s->writer);
 	generator_conf_release(&s->conf);

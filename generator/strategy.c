@@ -14,6 +14,9 @@ static const struct strategy_type *const types[] = {
 	&strategy_ema_cross,
 	&strategy_rsi_reversion,
 	&strategy_donchian_breakout,
+	&strategy_macd_cross,
+	&strategy_supertrend_flip,
+	&strategy_bollinger_squeeze,
 };
 #define TYPES	(sizeof(types) / sizeof(types[0]))
 
@@ -26,7 +29,7 @@ struct common {
 	struct conf_list	 symbols, targets_r;
 	int64_t			 atr_period;
 	double			 stop_atr;
-	int64_t			 expiry_candles, cooldown_candles, guard_stops, guard_candles, warmup;
+	int64_t			 expiry_candles, cooldown_candles, guard_stops, guard_candles, warmup, max_age_ms;
 };
 
 union values {			/* so that what follows `common` is aligned for anything */
@@ -51,6 +54,7 @@ struct strategy_state {
 	const struct strategy	*strategy;
 	size_t			 bars;
 	struct atr		 atr;
+	struct bar		 last;
 	max_align_t		 own[];		/* the type's */
 };
 
@@ -91,11 +95,13 @@ static const struct conf_key common_keys[] = {
 	{ .name = "cooldown_candles", .type = CONF_INT, .offset = offsetof(struct common, cooldown_candles), .def = "3",
 	  .min = 0, .max = 100000, .help = "no new signal for this many candles after one has closed" },
 	{ .name = "guard_stops", .type = CONF_INT, .offset = offsetof(struct common, guard_stops), .def = "4",
-	  .min = 0, .max = 1000, .help = "this many losses at the stop within guard_candles pause the symbol; 0: never" },
+	  .min = 0, .max = 1000, .help = "this many losses at the stop within guard_candles pause the strategy on this symbol; 0: never" },
 	{ .name = "guard_candles", .type = CONF_INT, .offset = offsetof(struct common, guard_candles), .def = "24",
 	  .min = 1, .max = 100000, .help = "the window of guard_stops" },
 	{ .name = "warmup", .type = CONF_INT, .offset = offsetof(struct common, warmup), .def = "0",
 	  .min = 0, .max = 1000000, .help = "candles to see before the first signal; 0: what its indicators need, at least 500" },
+	{ .name = "max_age", .type = CONF_DURATION, .offset = offsetof(struct common, max_age_ms), .def = "0ms",
+	  .min = 0, .max = 31536000000, .help = "a signal stored later than this after its candle's end (an outage) is expired and void at once; 0ms: one candle" },
 	{ .name = NULL }
 };
 #define COMMON_KEYS	(sizeof(common_keys) / sizeof(common_keys[0]) - 1)
@@ -167,7 +173,7 @@ check_targets(struct strategy *s, struct conf *file, const struct conf_section *
 /*
  * The effective parameters as text: `key = value` lines in the tables' order,
  * numbers in one form however they were written, without the symbols (part of a
- * signal's identity anyway) and the help.
+ * signal's identity anyway), max_age (no part of the rules) and the help.
  */
 static char *
 canonical_params(const struct strategy *s)
@@ -182,7 +188,8 @@ canonical_params(const struct strategy *s)
 	fclose(out);
 	fprintf(lines, "version = %d\n", s->type->version);
 	for (line = strtok_r(printed, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
-		if (*line != ';' && *line != '[' && strncmp(line, "symbols ", 8) != 0 && strncmp(line, "targets_r ", 10) != 0)
+		if (*line != ';' && *line != '[' && strncmp(line, "symbols ", 8) != 0 && strncmp(line, "targets_r ", 10) != 0 &&
+		    strncmp(line, "max_age ", 8) != 0)
 			fprintf(lines, "%s\n", line);
 	fprintf(lines, "targets_r =");
 	for (int i = 0; i < s->target_count; i++)
@@ -337,6 +344,12 @@ strategy_memory(const struct strategy *s)
 	return s->memory;
 }
 
+int64_t
+strategy_max_age_us(const struct strategy *s)
+{
+	return s->values->common.max_age_ms > 0 ? s->values->common.max_age_ms * 1000 : timeframe_us(s->timeframe);
+}
+
 /* Judging */
 
 struct strategy_state *
@@ -407,7 +420,6 @@ describe(const struct strategy *s, const struct decision *d, const struct candle
 	out->expires_us = out->candle_close_us + s->values->common.expiry_candles * tf_us;
 	/* Four digits: as many as survive the column's type unchanged. */
 	out->confidence = round(strategy_clamp(d->confidence) * 1e4) / 1e4;
-	snprintf(out->reason, sizeof(out->reason), "%s", d->reason);
 	out->status = STATUS_ACTIVE;
 	out->stop_loss = out->initial_stop;
 	out->last_price = out->max_favorable = out->max_adverse = out->entry;
@@ -417,15 +429,13 @@ bool
 strategy_step(const struct strategy *s, struct strategy_state *st, const struct candle *c, struct signal *out)
 {
 	struct bar	 b = { decimal_double(c->high), decimal_double(c->low), decimal_double(c->close) };
-	char		 indicators[SIGNAL_INDICATORS_MAX];
-	struct jsonw	 w;
-	struct decision	 d = { .indicators = &w };
+	struct decision	 d;
 	bool		 fires;
 
-	jsonw_init_fixed(&w, indicators, sizeof(indicators));
-	jsonw_object(&w, NULL);
 	atr_update(&st->atr, &b);
+	d.atr = st->atr.ready ? st->atr.value : 0;
 	fires = s->type->step(st->own, params(s), &b, &d);
+	st->last = b;
 	st->bars++;
 	if (!fires || st->bars < s->warmup || !st->atr.ready)
 		return false;
@@ -433,10 +443,21 @@ strategy_step(const struct strategy *s, struct strategy_state *st, const struct 
 	if (!set_levels(s, st->atr.value, out))
 		return false;
 	describe(s, &d, c, out);
+	return true;
+}
+
+void
+strategy_explain(const struct strategy *s, const struct strategy_state *st, struct signal *out)
+{
+	struct jsonw		 w;
+	struct explanation	 e = { .indicators = &w };
+
+	jsonw_init_fixed(&w, out->indicators, sizeof(out->indicators));
+	jsonw_object(&w, NULL);
+	s->type->explain(st->own, params(s), &st->last, out->side, &e);
 	jsonw_double(&w, "atr", st->atr.value, INDICATOR_DIGITS);
 	jsonw_end_object(&w);
 	if (w.failed)
 		fatalx("strategy", "the indicators of one signal exceed %d bytes strategy=%s", SIGNAL_INDICATORS_MAX, s->name);
-	memcpy(out->indicators, indicators, w.len + 1);
-	return true;
+	snprintf(out->reason, sizeof(out->reason), "%s", e.reason);
 }

@@ -24,10 +24,15 @@
 
 /* What a type of strategy says about a bar. */
 struct decision {
+	double			 atr;		/* given: the strategy's ATR at this bar; 0 until it is ready */
 	enum signal_side	 side;
 	double			 confidence;	/* 0 to 1, by the formula in its file's first comment */
-	char			 reason[SIGNAL_REASON_MAX];	/* a sentence for people */
-	struct jsonw		*indicators;	/* an open object: add the values that fired */
+};
+
+/* And about one that opens a signal: most firings do not, and words cost more than rules. */
+struct explanation {
+	char		 reason[SIGNAL_REASON_MAX];	/* a sentence for people */
+	struct jsonw	*indicators;		/* an open object: add the values that fired */
 };
 
 #define INDICATOR_DIGITS	8	/* significant: the last bits of a long recursion never show */
@@ -48,9 +53,12 @@ struct strategy_type {
 	 * then `d` is filled in; false leaves it alone.
 	 */
 	bool	(*step)(void *state, const void *params, const struct bar *b, struct decision *d);
+	/* Why it fired on `b`, which was the last step. */
+	void	(*explain)(const void *state, const void *params, const struct bar *b, enum signal_side side, struct explanation *e);
 };
 
-extern const struct strategy_type strategy_ema_cross, strategy_rsi_reversion, strategy_donchian_breakout;
+extern const struct strategy_type strategy_ema_cross, strategy_rsi_reversion, strategy_donchian_breakout, strategy_macd_cross,
+    strategy_supertrend_flip, strategy_bollinger_squeeze;
 
 /* value cut to 0 … 1, for the confidence formulas. */
 double		 strategy_clamp(double value);
@@ -76,6 +84,9 @@ const char	*strategy_params_hash(const struct strategy *s);	/* 16 hex digits */
 size_t		 strategy_warmup(const struct strategy *s);
 size_t		 strategy_memory(const struct strategy *s);
 
+/* A signal that is stored later than this after its candle's end is void. */
+int64_t		 strategy_max_age_us(const struct strategy *s);
+
 struct strategy_state *strategy_state_new(const struct strategy *s);
 void		 strategy_state_free(struct strategy_state *st);	/* NULL is fine */
 size_t		 strategy_state_bars(const struct strategy_state *st);	/* fed so far */
@@ -83,8 +94,11 @@ size_t		 strategy_state_bars(const struct strategy_state *st);	/* fed so far */
 /*
  * Take the next closed candle of its timeframe.  True when it is warm, the rules
  * fire and sound levels exist; `out` is then complete but for exchange, symbol,
- * mode and generated_us.  No levels are sound when the ATR is 0 or so small that
+ * mode, generated_us and what strategy_explain() adds.  No levels are sound when the ATR is 0 or so small that
  * they coincide on the price grid, or when one would not be above 0.
  */
 bool		 strategy_step(const struct strategy *s, struct strategy_state *st, const struct candle *c, struct signal *out);
+
+/* Add reason and indicators to the signal of the last step, if it shall open. */
+void		 strategy_explain(const struct strategy *s, const struct strategy_state *st, struct signal *out);
 #endif

@@ -11,9 +11,13 @@
 #include "common/log.h"
 #include "common/pg.h"
 #include "generator/batch.h"
+#include "generator/spool.h"
 
 #define LOCK_NOT_AVAILABLE	"55P03"
 #define NONE			SIZE_MAX
+#define SPILL_MS		200		/* rows wait in memory alone no longer than this */
+#define SPILL_BYTES		(256 << 10)	/* nor more of them, while there is no session */
+#define DRAIN_BYTES		(256 << 10)	/* of the spool, in one transaction */
 
 /* A written row that is told in the log once it has committed. */
 struct note {
@@ -29,21 +33,24 @@ struct writer {
 	void			*arg;
 	size_t			 backlog_max;
 	bool			 session_up;
+	struct spool		*spool;
 	struct batch		*gathering;
 	struct batch		*in_flight;	/* sealed; kept until it has committed */
+	bool			 in_flight_is_old; /* it was in the spool, and may have been sent before */
 	size_t			 answered;	/* statements of it */
 	size_t			 failed_at;	/* statement that ended the attempt; NONE: no statement did */
 	bool			 sent;		/* the attempt at in_flight is under way */
 	unsigned		 attempts;	/* at in_flight */
 	struct note		*notes, **last_note;
-	struct event		*retry;
+	struct event		*retry, *spill;
 	struct backoff		 backoff;
 	uint64_t		 commits, rows, opened, changed, refused, retries;
 	int64_t			 last_commit_us;	/* wall */
-	struct hist		 latency;	/* generated -> committed */
+	struct hist		 to_sent, latency;	/* generated -> sent, of each batch's oldest; -> committed */
 };
 
 static void	 send_batch(struct writer *w);
+static void	 advance(struct writer *w);
 
 static void
 drop_notes(struct writer *w)
@@ -196,7 +203,8 @@ committed(struct writer *w)
 	w->last_commit_us = now;
 	batch_free(w->in_flight);
 	w->in_flight = NULL;
-	writer_flush(w);
+	spool_done(w->spool);
+	advance(w);
 	w->handler.committed(w->arg);
 }
 
@@ -210,6 +218,14 @@ verdict_cb(const struct pg_result *res, void *arg)
 		committed(w);
 	else
 		attempt_failed(w, res);
+}
+
+static void
+tell_closed(struct writer *w, const struct pg_result *res)
+{
+	for (int i = 0; i < pg_rows(res); i++)
+		w->handler.closed(pg_text(res, i, 0), pg_text(res, i, 1), pg_text(res, i, 2), pg_text(res, i, 3), pg_int(res, i, 4),
+		    pg_int(res, i, 5), w->arg);
 }
 
 static void
@@ -231,7 +247,7 @@ statement_cb(const struct pg_result *res, void *arg)
 	switch (batch_statement(w->in_flight, index, &json)) {
 	case BATCH_OPEN:
 		/* Sent before, they may be there already; else somebody else's signal is in the way. */
-		if (w->attempts == 1 && (size_t)pg_affected(res) < batch_statement_rows(w->in_flight, index))
+		if (w->attempts == 1 && !w->in_flight_is_old && (size_t)pg_affected(res) < batch_statement_rows(w->in_flight, index))
 			log_warnx("writer", "signals not written: the same or another active one stands there rows=%zu written=%d json=%.600s",
 			    batch_statement_rows(w->in_flight, index), pg_affected(res), json);
 		note_opened(w, res);
@@ -239,9 +255,11 @@ statement_cb(const struct pg_result *res, void *arg)
 	case BATCH_CHANGE:
 		note_changed(w, res);
 		break;
+	case BATCH_REFRESH:
+		tell_closed(w, res);
+		break;
 	case BATCH_CANDLES:
 	case BATCH_CORRECT:
-	case BATCH_REFRESH:
 	case BATCH_STATE:
 	case BATCH_KINDS:
 		break;
@@ -272,6 +290,50 @@ send_batch(struct writer *w)
 	if (pg_send(w->pg, "COMMIT", 0, NULL, NULL, NULL) == -1)
 		return;
 	w->sent = pg_sync(w->pg, verdict_cb, w) == 0;
+	if (w->sent && w->attempts == 1 && !w->in_flight_is_old && batch_oldest_us(w->in_flight) != INT64_MAX)
+		hist_add(&w->to_sent, clock_wall_us() - batch_oldest_us(w->in_flight));
+}
+
+/* The next transaction, if there is something to commit and nothing under way. */
+static void
+advance(struct writer *w)
+{
+	if (w->in_flight != NULL || !w->session_up)
+		return;
+	if ((w->in_flight = spool_next(w->spool, DRAIN_BYTES)) != NULL)
+		w->in_flight_is_old = true;
+	else if (batch_rows(w->gathering) > 0) {
+		w->in_flight = w->gathering;
+		w->in_flight_is_old = false;
+		w->gathering = batch_new();
+		batch_seal(w->in_flight);
+		spool_note(w->spool, w->in_flight);
+		event_del(w->spill);
+	} else
+		return;
+	w->attempts = 0;
+	send_batch(w);
+}
+
+/* What was gathered cannot be sent now: out of memory with it. */
+static void
+spill(struct writer *w)
+{
+	struct batch	*b = w->gathering;
+
+	event_del(w->spill);
+	if (batch_rows(b) == 0)
+		return;
+	w->gathering = batch_new();
+	batch_seal(b);
+	spool_put_take(w->spool, b, !w->session_up);
+}
+
+static void
+spill_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	spill(arg);
 }
 
 static void
@@ -285,19 +347,20 @@ retry_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 struct writer *
-writer_new(struct event_base *base, struct pg *pg, size_t backlog_max, const struct writer_handler *handler, void *arg)
+writer_new(struct event_base *base, struct pg *pg, struct spool *spool, size_t backlog_max, const struct writer_handler *handler, void *arg)
 {
 	struct writer	*w = xcalloc(1, sizeof(*w));
 
 	w->base = base;
 	w->pg = pg;
+	w->spool = spool;
 	w->backlog_max = backlog_max;
 	w->handler = *handler;
 	w->arg = arg;
 	w->gathering = batch_new();
 	w->last_note = &w->notes;
 	w->backoff = (struct backoff){ .base_ms = 50, .max_ms = 5000 };
-	if ((w->retry = event_new(base, -1, 0, retry_cb, w)) == NULL)
+	if ((w->retry = event_new(base, -1, 0, retry_cb, w)) == NULL || (w->spill = event_new(base, -1, 0, spill_cb, w)) == NULL)
 		fatalx("writer", "out of memory");
 	return w;
 }
@@ -311,6 +374,8 @@ writer_free(struct writer *w)
 	batch_free(w->gathering);
 	batch_free(w->in_flight);
 	event_free(w->retry);
+	event_free(w->spill);
+	spool_free(w->spool);
 	free(w);
 }
 
@@ -323,13 +388,15 @@ writer_batch(struct writer *w)
 void
 writer_flush(struct writer *w)
 {
-	if (w->in_flight != NULL || batch_rows(w->gathering) == 0 || !w->session_up)
+	const struct timeval	 wait = clock_timeval_ms(SPILL_MS);
+
+	advance(w);
+	if (batch_rows(w->gathering) == 0)
 		return;
-	w->in_flight = w->gathering;
-	w->gathering = batch_new();
-	batch_seal(w->in_flight);
-	w->attempts = 0;
-	send_batch(w);
+	if (batch_bytes(w->gathering) > (w->session_up ? w->backlog_max / 2 : SPILL_BYTES))
+		spill(w);
+	else if (!event_pending(w->spill, EV_TIMEOUT, NULL))
+		event_add(w->spill, &wait);
 }
 
 void
@@ -339,7 +406,7 @@ writer_session_up(struct writer *w)
 	if (w->in_flight != NULL)
 		send_batch(w);
 	else
-		writer_flush(w);
+		advance(w);
 }
 
 void
@@ -350,15 +417,22 @@ writer_session_down(struct writer *w)
 }
 
 bool
+writer_save(struct writer *w)
+{
+	spill(w);
+	return spool_is_on_disk(w->spool);
+}
+
+bool
 writer_is_full(const struct writer *w)
 {
-	return batch_bytes(w->gathering) > w->backlog_max;
+	return batch_bytes(w->gathering) + spool_bytes(w->spool) > w->backlog_max;
 }
 
 bool
 writer_is_idle(const struct writer *w)
 {
-	return w->in_flight == NULL && batch_rows(w->gathering) == 0;
+	return w->in_flight == NULL && batch_rows(w->gathering) == 0 && spool_is_empty(w->spool);
 }
 
 void
@@ -376,6 +450,8 @@ writer_status_json(const struct writer *w, struct jsonw *json)
 	jsonw_int(json, "backlog_bytes", (int64_t)(batch_bytes(w->gathering) + (w->in_flight != NULL ? batch_bytes(w->in_flight) : 0)));
 	if (w->last_commit_us != 0)
 		jsonw_str(json, "last_commit_at", clock_iso_ms(w->last_commit_us, text));
+	hist_json(json, "generated_to_sent", &w->to_sent);
 	hist_json(json, "generated_to_committed", &w->latency);
 	jsonw_end_object(json);
+	spool_status_json(w->spool, json);
 }

@@ -14,7 +14,7 @@
 #include "watchdog/site.h"
 
 #define USAGE	"tocsin [-c FILE] status [--json] | start [NAME] | stop [NAME] | restart [NAME] | reload | " \
-		"logs [-f] [-n LINES] [NAME...] | check | migrate | version | help"
+		"logs [-f] [-n LINES] [NAME...] | check | migrate | backtest [-c FILE] [--json] | version | help"
 
 static int
 usage_error(void)
@@ -103,6 +103,23 @@ run_migrate(const char *conf_path, char **words)
 	return program_find("tocsin-generator", path) == -1 ? EXIT_TEMPORARY : program_become(path, argv);
 }
 
+/* The configuration may also stand behind the word: it is rarely the service's own. */
+static int
+run_backtest(const char *conf_path, char **words)
+{
+	const char	*argv[] = { "tocsin-generator", "-c", conf_path, "backtest", NULL, NULL };
+	char		 path[PATH_MAX];
+
+	for (; words[0] != NULL; words++)
+		if (strcmp(words[0], "--json") == 0)
+			argv[4] = words[0];
+		else if (strcmp(words[0], "-c") == 0 && words[1] != NULL)
+			argv[2] = *++words;
+		else
+			return usage_error();
+	return program_find("tocsin-generator", path) == -1 ? EXIT_TEMPORARY : program_become(path, argv);
+}
+
 static int
 run_help(void)
 {
@@ -119,6 +136,8 @@ run_help(void)
 	    "  check             look for whatever is not in order, and tell how to mend it\n"
 	    "                    exit code 0 nothing failed, 1 something did\n"
 	    "  migrate           bring the database's schema to this version\n"
+	    "  backtest          the configured strategies over recordings, without a database\n"
+	    "                    -c FILE a configuration of its own, --json for programs\n"
 	    "  version           print the version\n"
 	    "  help              print this\n\n"
 	    "  -c FILE           the configuration (default %s)\n\n"
@@ -160,6 +179,8 @@ run_word(const char *conf_path, const char *word, char **words)
 			return run_site_word(&site_words[i], conf_path, words);
 	if (strcmp(word, "migrate") == 0)
 		return run_migrate(conf_path, words);
+	if (strcmp(word, "backtest") == 0)
+		return run_backtest(conf_path, words);
 	if (words[0] != NULL)
 		return usage_error();
 	if (strcmp(word, "check") == 0)

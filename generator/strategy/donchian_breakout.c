@@ -54,10 +54,10 @@ release(void *state)
 static bool
 step(void *state, const void *params, const struct bar *b, struct decision *d)
 {
-	const struct params	*p = params;
 	struct donchian		*c = &((struct state *)state)->channel;
 	double			 edge, beyond, width;
 
+	(void)params;		/* the channel has its period */
 	donchian_update(c, b);
 	if (!c->previous_ready)
 		return false;
@@ -73,16 +73,25 @@ step(void *state, const void *params, const struct bar *b, struct decision *d)
 		return false;
 	width = c->previous_upper - c->previous_lower;
 	d->confidence = 0.5 + 0.5 * (width > 0 ? strategy_clamp(4 * beyond / width) : 1);
-	snprintf(d->reason, sizeof(d->reason), "The close (%.8g) is %s %.8g, the %s of the %d bars before.",
-	    b->close, d->side == SIDE_LONG ? "above" : "below", edge, d->side == SIDE_LONG ? "highest price" : "lowest price",
-	    (int)p->period);
-	jsonw_double(d->indicators, "upper", c->previous_upper, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "lower", c->previous_lower, INDICATOR_DIGITS);
 	return true;
+}
+
+static void
+explain(const void *state, const void *params, const struct bar *b, enum signal_side side, struct explanation *e)
+{
+	const struct params	*p = params;
+	const struct donchian	*c = &((const struct state *)state)->channel;
+
+	snprintf(e->reason, sizeof(e->reason), "The close (%.8g) is %s %.8g, the %s of the %d bars before.",
+	    b->close, side == SIDE_LONG ? "above" : "below", side == SIDE_LONG ? c->previous_upper : c->previous_lower,
+	    side == SIDE_LONG ? "highest price" : "lowest price", (int)p->period);
+	jsonw_double(e->indicators, "upper", c->previous_upper, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "lower", c->previous_lower, INDICATOR_DIGITS);
 }
 
 const struct strategy_type strategy_donchian_breakout = {
 	.name = "donchian_breakout", .version = 1, .keys = keys,
 	.params_size = sizeof(struct params), .state_size = sizeof(struct state),
 	.check = check, .warmup = warmup, .init = init, .release = release, .step = step,
+	.explain = explain,
 };

@@ -97,19 +97,29 @@ step(void *state, const void *params, const struct bar *b, struct decision *d)
 	else
 		return false;
 	d->confidence = 0.5 + 0.5 * strategy_clamp((s->adx.value - p->adx_min) / 30);
-	snprintf(d->reason, sizeof(d->reason), "EMA %d (%.6g) crossed %s EMA %d (%.6g) while ADX %d, at %.1f, shows a trend (more than %g).",
-	    (int)p->fast, s->fast.value, d->side == SIDE_LONG ? "above" : "below", (int)p->slow, s->slow.value,
-	    (int)p->adx_period, s->adx.value, p->adx_min);
-	jsonw_double(d->indicators, "ema_fast", s->fast.value, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "ema_slow", s->slow.value, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "adx", s->adx.value, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "plus_di", s->adx.plus_di, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "minus_di", s->adx.minus_di, INDICATOR_DIGITS);
 	return true;
+}
+
+static void
+explain(const void *state, const void *params, const struct bar *b, enum signal_side side, struct explanation *e)
+{
+	const struct params	*p = params;
+	const struct state	*s = state;
+
+	(void)b;
+	snprintf(e->reason, sizeof(e->reason), "EMA %d (%.6g) crossed %s EMA %d (%.6g) while ADX %d, at %.1f, shows a trend (more than %g).",
+	    (int)p->fast, s->fast.value, side == SIDE_LONG ? "above" : "below", (int)p->slow, s->slow.value,
+	    (int)p->adx_period, s->adx.value, p->adx_min);
+	jsonw_double(e->indicators, "ema_fast", s->fast.value, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "ema_slow", s->slow.value, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "adx", s->adx.value, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "plus_di", s->adx.plus_di, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "minus_di", s->adx.minus_di, INDICATOR_DIGITS);
 }
 
 const struct strategy_type strategy_ema_cross = {
 	.name = "ema_cross", .version = 1, .keys = keys,
 	.params_size = sizeof(struct params), .state_size = sizeof(struct state),
 	.check = check, .warmup = warmup, .init = init, .release = release, .step = step,
+	.explain = explain,
 };

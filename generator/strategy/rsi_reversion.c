@@ -117,17 +117,28 @@ step(void *state, const void *params, const struct bar *b, struct decision *d)
 		d->confidence = 0.5 + 0.5 * strategy_clamp((extreme - level) / (100 - level));
 	} else
 		return false;
-	snprintf(d->reason, sizeof(d->reason), "RSI %d came back %s %g (now %.1f, extreme %.1f) with the close %s EMA %d (%.6g).",
-	    (int)p->rsi_period, d->side == SIDE_LONG ? "above" : "below", level, s->rsi.value, extreme,
-	    d->side == SIDE_LONG ? "above" : "below", (int)p->ema_period, s->ema.value);
-	jsonw_double(d->indicators, "rsi", s->rsi.value, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "rsi_extreme", extreme, INDICATOR_DIGITS);
-	jsonw_double(d->indicators, "ema", s->ema.value, INDICATOR_DIGITS);
 	return true;
+}
+
+static void
+explain(const void *state, const void *params, const struct bar *b, enum signal_side side, struct explanation *e)
+{
+	const struct params	*p = params;
+	const struct state	*s = state;
+	double			 extreme = side == SIDE_LONG ? s->lowest : s->highest;
+
+	(void)b;
+	snprintf(e->reason, sizeof(e->reason), "RSI %d came back %s %g (now %.1f, extreme %.1f) with the close %s EMA %d (%.6g).",
+	    (int)p->rsi_period, side == SIDE_LONG ? "above" : "below", side == SIDE_LONG ? p->oversold : p->overbought, s->rsi.value,
+	    extreme, side == SIDE_LONG ? "above" : "below", (int)p->ema_period, s->ema.value);
+	jsonw_double(e->indicators, "rsi", s->rsi.value, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "rsi_extreme", extreme, INDICATOR_DIGITS);
+	jsonw_double(e->indicators, "ema", s->ema.value, INDICATOR_DIGITS);
 }
 
 const struct strategy_type strategy_rsi_reversion = {
 	.name = "rsi_reversion", .version = 1, .keys = keys,
 	.params_size = sizeof(struct params), .state_size = sizeof(struct state),
 	.check = check, .warmup = warmup, .init = init, .release = release, .step = step,
+	.explain = explain,
 };

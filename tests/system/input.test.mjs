@@ -149,7 +149,7 @@ test('a database without tables, and one that is newer: said in one line, code 1
   for (const [name, words] of runs) {
     const { code, stderr } = await command(program(name), ['-c', site.conf, ...words]);
     assert.equal(code, 100, name);
-    assert.match(stderr, /number 99, newer than this program's 1: install the newer tocsin/, name);
+    assert.match(stderr, /number 99, newer than this program's \d+: install the newer tocsin/, name);
   }
   const refused = await command(program('tocsin-generator'), ['-c', site.conf, 'migrate']);
   assert.equal(refused.code, 100);
@@ -162,7 +162,7 @@ test('migrating twice, and twice at the same time, applies everything once', asy
   const both = await Promise.all([0, 1, 2].map(() => command(program('tocsin-generator'), ['-c', site.conf, 'migrate'])));
   assert.deepEqual(both.map((r) => r.code), [0, 0, 0]);
   assert.equal(both.filter((r) => /nothing to do/.test(r.stdout)).length, 2);
-  assert.deepEqual(await site.sql('SELECT number, name FROM tocsin_migrations'), [['1', '0001_signals.sql']]);
+  assert.deepEqual(await site.sql('SELECT number, name FROM tocsin_migrations'), [['1', '0001_signals.sql'], ['2', '0002_retention.sql']]);
   assert.match((await command(program('tocsin'), ['-c', site.conf, 'migrate'])).stdout, /nothing to do/);
 });
 

@@ -49,7 +49,7 @@ record_add(struct record *r, enum kind kind)
 	return &r->list[r->count++];
 }
 
-static void
+static inline void
 record_release(struct record *r)
 {
 	for (size_t i = 0; i < r->count; i++)
@@ -58,7 +58,7 @@ record_release(struct record *r)
 	*r = (struct record){ 0 };
 }
 
-static void
+static inline void
 record_candle_cb(const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c, void *arg)
 {
 	struct happening	*h = record_add(arg, ON_CANDLE);
@@ -69,7 +69,7 @@ record_candle_cb(const char *exchange, const char *symbol, enum timeframe tf, co
 	h->candle = *c;
 }
 
-static void
+static inline void
 record_corrected_cb(const char *exchange, const char *symbol, enum timeframe tf, const struct candle *c, void *arg)
 {
 	struct happening	*h = record_add(arg, ON_CORRECTED);
@@ -79,7 +79,7 @@ record_corrected_cb(const char *exchange, const char *symbol, enum timeframe tf,
 	h->candle = *c;
 }
 
-static void
+static inline void
 record_judged_cb(const char *exchange, const char *symbol, enum timeframe tf, const char *strategy, int64_t open_us, void *arg)
 {
 	struct happening	*h = record_add(arg, ON_JUDGED);
@@ -90,7 +90,7 @@ record_judged_cb(const char *exchange, const char *symbol, enum timeframe tf, co
 	h->open_us = open_us;
 }
 
-static void
+static inline void
 record_signal(struct record *r, enum kind kind, const struct signal *s)
 {
 	struct happening	*h = record_add(r, kind);
@@ -99,19 +99,19 @@ record_signal(struct record *r, enum kind kind, const struct signal *s)
 	*h->signal = *s;
 }
 
-static void
+static inline void
 record_opened_cb(const struct signal *s, void *arg)
 {
 	record_signal(arg, ON_OPENED, s);
 }
 
-static void
+static inline void
 record_changed_cb(const struct signal *s, void *arg)
 {
 	record_signal(arg, ON_CHANGED, s);
 }
 
-static void
+static inline void
 record_refreshed_cb(const struct signal *s, void *arg)
 {
 	record_signal(arg, ON_REFRESHED, s);
@@ -185,7 +185,7 @@ same_happening(const struct happening *a, const struct happening *b)
 }
 
 /* `part` is what `whole` has from `from` on; all of it, or a prefix. */
-static void
+static inline void
 assert_continues(const struct record *whole, size_t from, const struct record *part, bool all, size_t split)
 {
 	if (from + part->count > whole->count || (all && from + part->count != whole->count))
@@ -203,7 +203,7 @@ side_compare(const struct signal *s, struct decimal a, struct decimal b)
 	return s->side == SIDE_LONG ? decimal_compare(a, b) : decimal_compare(b, a);
 }
 
-static void
+static inline void
 check_signal(const struct signal *s)
 {
 	bool	 active = s->status == STATUS_ACTIVE;
@@ -238,7 +238,7 @@ check_signal(const struct signal *s)
 		assert_true(s->outcome == (s->r_multiple > 0 ? OUTCOME_WIN : s->r_multiple < 0 ? OUTCOME_LOSS : OUTCOME_BREAKEVEN));
 }
 
-static void
+static inline void
 check_update(const struct signal *old, const struct signal *new)
 {
 	assert_int_equal(old->status, STATUS_ACTIVE);
@@ -257,7 +257,7 @@ struct span {
 };
 
 /* An independent judge: from the raw candles and the rules as SIGNALS.md has them. */
-static void
+static inline void
 check_outcome(const struct signal *s, const struct span *in)
 {
 	double	 sign = s->side == SIDE_LONG ? 1 : -1, entry = decimal_double(s->entry), stop = decimal_double(s->initial_stop);
@@ -313,7 +313,7 @@ last_of(const struct record *r, size_t before, const char *strategy)
 }
 
 /* Every demand of the tables, on all that happened; and that enough of each kind did. */
-static void
+static inline void
 check_life(const struct record *r, const struct span *in, size_t opened_min)
 {
 	size_t			 opened = 0, statuses[STATUS_CANCELLED + 1] = { 0 };
@@ -366,7 +366,7 @@ market_random(uint64_t *seed)
  * `minutes` of a random walk with drifts that last for hours, quiet minutes, and
  * now and then a hole: shorter or longer than what is filled.
  */
-static void
+static inline void
 market_make(struct market *m, size_t minutes, uint64_t seed)
 {
 	int64_t		 start_us = INT64_C(1700000040) * 1000000, cents = 5000000, drift = 0, id = 1, hole = 0;
@@ -412,7 +412,7 @@ market_make(struct market *m, size_t minutes, uint64_t seed)
 	}
 }
 
-static void
+static inline void
 market_release(struct market *m)
 {
 	free(m->trades);

@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/json.h"
@@ -134,10 +135,111 @@ a_table_keeps_the_last_value_of_each_of_many_keys(void **state)
 	table_free(t);
 }
 
+static void
+assert_same_statements(const struct batch *a, const struct batch *b)
+{
+	const char	*one, *other;
+
+	assert_int_equal(batch_statements(a), batch_statements(b));
+	for (size_t i = 0; i < batch_statements(a); i++) {
+		assert_int_equal(batch_statement(a, i, &one), batch_statement(b, i, &other));
+		assert_string_equal(one, other);
+		assert_int_equal(batch_statement_rows(a, i), batch_statement_rows(b, i));
+	}
+}
+
+static struct batch *
+batch_of_all_kinds(void)
+{
+	struct batch	*b = batch_new();
+	struct signal	 other = sample;
+	struct candle	 c = { .open_us = 1767225600000000, .open = { 1, 0 }, .high = { 2, 0 }, .low = { 1, 0 }, .close = { 2, 0 },
+			    .volume = { 5, 1 }, .trades = -1, .source = SOURCE_REST };
+
+	batch_open(b, &sample);
+	other.targets_hit = 1;
+	batch_change(b, &other);
+	batch_candle(b, "sim", "BTC/USDT", TF_1M, &c);
+	c.volume.units = 6;
+	batch_correct(b, "sim", "BTC/USDT", TF_1M, &c);
+	c.volume.units = 7;
+	batch_correct(b, "sim", "BTC/USDT", TF_1M, &c);
+	batch_refresh(b, &sample);
+	batch_judged(b, "sim", "BTC/USDT", TF_1M, "ema_cross", 1);
+	assert_int_equal(batch_rows(b), 6);
+	batch_seal(b);
+	assert_int_equal(batch_statements(b), BATCH_KINDS);
+	return b;
+}
+
+static void
+a_batch_comes_back_from_the_journal_as_it_was(void **state)
+{
+	struct batch	*b = batch_of_all_kinds(), *back = batch_new();
+	size_t		 len;
+	char		*bytes = batch_pack(b, &len);
+
+	(void)state;
+	assert_true(batch_unpack(back, bytes, len));
+	assert_same_statements(b, back);
+	/* Another one goes behind it. */
+	assert_true(batch_unpack(back, bytes, len));
+	assert_int_equal(batch_statements(back), 2 * BATCH_KINDS);
+	/* Bytes that are none of ours change nothing. */
+	assert_false(batch_unpack(back, bytes, len - 1));
+	bytes[0] = '?';
+	assert_false(batch_unpack(back, bytes, len));
+	assert_int_equal(batch_statements(back), 2 * BATCH_KINDS);
+	free(bytes);
+	batch_free(b);
+	batch_free(back);
+}
+
+static void
+all_but_signals_can_be_done_without(void **state)
+{
+	struct batch	*b = batch_of_all_kinds();
+	const char	*json;
+
+	(void)state;
+	assert_int_equal(batch_signal_rows(b), 2);
+	assert_int_equal(batch_drop_others(b), 4);
+	assert_int_equal(batch_statements(b), 2);
+	assert_int_equal(batch_statement(b, 0, &json), BATCH_OPEN);
+	assert_int_equal(batch_statement(b, 1, &json), BATCH_CHANGE);
+	assert_int_equal(batch_drop_others(b), 0);
+	batch_free(b);
+}
+
+static void
+an_opening_says_how_long_it_is_fresh(void **state)
+{
+	struct batch	*b = batch_new();
+	struct signal	 s = sample;
+	const char	*json;
+
+	(void)state;
+	assert_true(batch_oldest_us(b) == INT64_MAX);
+	batch_open(b, &s);
+	s.generated_us -= 5;
+	s.fresh_until_us = 1767225720000000;
+	batch_open(b, &s);
+	assert_true(batch_oldest_us(b) == s.generated_us);
+	batch_seal(b);
+	batch_statement(b, 0, &json);
+	assert_non_null(strstr(json, "\"fresh_until\":\"2026-01-01T00:02:00.000000Z\""));
+	/* The first one is always fresh. */
+	assert_true(strstr(json, "fresh_until") > strstr(json, "},{"));
+	batch_free(b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	 tests[] = {
+		cmocka_unit_test(a_batch_comes_back_from_the_journal_as_it_was),
+		cmocka_unit_test(all_but_signals_can_be_done_without),
+		cmocka_unit_test(an_opening_says_how_long_it_is_fresh),
 		cmocka_unit_test(signals_keep_their_order_and_prices_come_last),
 		cmocka_unit_test(a_statement_splits_down_to_single_rows),
 		cmocka_unit_test(a_table_keeps_the_last_value_of_each_of_many_keys),

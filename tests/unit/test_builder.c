@@ -145,6 +145,35 @@ ids_are_told_apart_within_the_window_only(void **state)
 	builder_free(b);
 }
 
+/* One id out of the far future must not make duplicates of all that follow. */
+static void
+one_wrong_id_does_not_stop_the_market(void **state)
+{
+	struct builder	*b = builder_new(TF_1M, GRACE, SOURCE_TRADES);
+	struct candle	 c;
+	struct trade	 t;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		t = trade(100 + i, T0 + i * SECOND, 10, 1);
+		assert_int_equal(builder_trade(b, &t, &c), 0);
+	}
+	t = trade(INT64_MAX, T0 + 10 * SECOND, 11, 1);
+	assert_int_equal(builder_trade(b, &t, &c), 0);
+	t = trade(105, T0 + 5 * SECOND, 10, 1);		/* a repeat is one still */
+	assert_int_equal(builder_trade(b, &t, &c), 0);
+	assert_int_equal(builder_counts(b)->duplicates, 1);
+	for (int i = 0; i < 10; i++) {
+		t = trade(110 + i, T0 + (11 + i) * SECOND, 12, 1);
+		assert_int_equal(builder_trade(b, &t, &c), 0);
+	}
+	assert_int_equal(builder_counts(b)->duplicates, 1);
+	assert_int_equal(builder_counts(b)->trades, 21);
+	assert_int_equal(builder_clock(b, T0 + MINUTE + GRACE, &c), 1);
+	assert_int_equal(c.trades, 21);
+	builder_free(b);
+}
+
 static void
 nothing_before_the_restart_counts(void **state)
 {
@@ -517,6 +546,7 @@ main(void)
 		cmocka_unit_test(the_clock_closes_a_candle_after_its_grace),
 		cmocka_unit_test(open_and_close_go_by_id_not_by_arrival),
 		cmocka_unit_test(ids_are_told_apart_within_the_window_only),
+		cmocka_unit_test(one_wrong_id_does_not_stop_the_market),
 		cmocka_unit_test(nothing_before_the_restart_counts),
 		cmocka_unit_test(disorder_within_a_candle_and_repeats_change_nothing),
 		cmocka_unit_test(a_short_hole_is_filled_and_a_long_one_is_not),

@@ -153,7 +153,10 @@ a_sum_is_exact_while_it_fits(void **state)
 	assert_text(decimal_add(dec("1e17"), dec("1e-17")), "100000000000000000");
 	assert_text(decimal_add(dec("-1.5"), dec("0.25")), "-1.25");
 	assert_text(decimal_add(dec("900000000000000000"), dec("1.123456789")), "900000000000000001");
-	assert_text(decimal_add(dec("9e18"), dec("9e18")), "999999999999999999");
+	assert_text(decimal_add(dec("9e18"), dec("9e18")), "9223372036854775800");
+	assert_text(decimal_add(dec("-9e18"), dec("-9e18")), "-9223372036854775800");
+	assert_text(decimal_add(dec("1230000000000000000"), dec("0")), "1230000000000000000");
+	assert_text(decimal_add(dec("1230000000000000000"), dec("-7")), "1229999999999999990");
 	/* Wei-style quantities: a sum that is stored must be readable again. */
 	for (int i = 0; i < 30; i++) {
 		struct decimal	 back;
@@ -192,10 +195,39 @@ a_level_lies_on_the_grid_of_its_price(void **state)
 	}
 }
 
+/* Plain digits have a shorter way through the parser; an exponent of 0 takes the long one. */
+static void
+both_ways_of_reading_give_the_same(void **state)
+{
+	uint64_t	 seed = 88172645463325252u, choice;
+	char		 text[32];
+	struct decimal	 plain, general;
+	size_t		 len;
+
+	(void)state;
+	for (int i = 0; i < 200000; i++) {
+		len = 0;
+		do {
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			/* Many zeros, now and then a point (or two), rarely something else. */
+			choice = seed % 1000;
+			text[len++] = choice < 350 ? '0' : choice < 880 ? (char)('0' + seed / 1000 % 10) : choice < 995 ? '.' : '-';
+		} while (len < 22 && seed / 100000 % 14 != 0);
+		memcpy(text + len, "e0", 3);
+		memset(&plain, 0xff, sizeof(plain));
+		general = plain;
+		assert_int_equal(decimal_parse(text, len, &plain), decimal_parse(text, len + 2, &general));
+		assert_true(plain.units == general.units && plain.scale == general.scale);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(both_ways_of_reading_give_the_same),
 		cmocka_unit_test(what_is_read_is_written_without_ballast),
 		cmocka_unit_test(anything_else_is_refused),
 		cmocka_unit_test(the_double_is_the_one_of_strtod),

@@ -1,86 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <math.h>
-
-#include "generator/indicator_range.h"
-#include "generator/strategy.h"
-#include "tests/unit/conf_text.h"
-
-#define HOUR_US		INT64_C(3600000000)
-#define START_US	(INT64_C(1700000000) / 3600 * HOUR_US)
-
-static struct decimal
-dec(const char *text)
-{
-	struct decimal	 d;
-
-	assert_true(decimal_parse(text, strlen(text), &d));
-	return d;
-}
-
-static struct decimal
-dec_of(double value, int digits)
-{
-	char	 text[64];
-
-	snprintf(text, sizeof(text), "%.*f", digits, value);
-	return dec(text);
-}
-
-/* The one strategy of the text, without errors. */
-static struct strategy *
-strategy_of(const char *text)
-{
-	struct conf	*c = conf_of(text);
-	struct strategy	*s = strategy_new(c, conf_next(c, "strategy", NULL));
-	char		*errors = conf_verdict(c);
-
-	assert_string_equal(errors, "");
-	assert_non_null(s);
-	free(errors);
-	conf_free(c);
-	return s;
-}
-
-struct run {
-	struct strategy		*strategy;
-	struct strategy_state	*state;
-	int64_t			 bars;
-	int			 digits;	/* after the point */
-	struct bar		 last;
-	struct signal		 signal;	/* of the last step that fired */
-};
-
-static void
-run_begin(struct run *r, const char *text, int digits)
-{
-	*r = (struct run){ .strategy = strategy_of(text), .digits = digits };
-	r->state = strategy_state_new(r->strategy);
-}
-
-static void
-run_end(struct run *r)
-{
-	strategy_state_free(r->state);
-	strategy_free(r->strategy);
-}
-
-static bool
-run_bar(struct run *r, double high, double low, double close)
-{
-	struct candle	 c = {
-		.open_us = START_US + r->bars++ * HOUR_US, .open = dec_of(close, r->digits), .high = dec_of(high, r->digits),
-		.low = dec_of(low, r->digits), .close = dec_of(close, r->digits), .trades = 1
-	};
-
-	r->last = (struct bar){ decimal_double(c.high), decimal_double(c.low), decimal_double(c.close) };
-	return strategy_step(r->strategy, r->state, &c, &r->signal);
-}
+#include "tests/unit/strategy_run.h"
 
 static void
 expect_error(const char *text, const char *part)
@@ -107,13 +25,19 @@ errors_name_the_key_and_what_is_allowed(void **state)
 	expect_error("[strategy]\ntype = ema_cross\ntimeframe = 5m\n", "a name is needed");
 	expect_error("[strategy Big-One]\ntype = ema_cross\ntimeframe = 5m\n", "1 to 48 of a-z 0-9 _");
 	expect_error("[strategy a]\ntimeframe = 5m\n", "type: is missing");
-	expect_error("[strategy a]\ntype = magic\ntimeframe = 5m\n", "one of ema_cross, rsi_reversion, donchian_breakout");
+	expect_error("[strategy a]\ntype = magic\ntimeframe = 5m\n", "one of ema_cross, rsi_reversion, donchian_breakout, macd_cross, "
+	    "supertrend_flip, bollinger_squeeze");
 	expect_error("[strategy a]\ntype = ema_cross\n", "timeframe: is missing");
 	expect_error("[strategy a]\ntype = ema_cross\ntimeframe = 7m\n", "one of 1m, 3m");
 	expect_error("[strategy a]\ntype = ema_cross\ntimeframe = 5m\nfast = 26\n", "26 is not below slow (26)");
 	expect_error("[strategy a]\ntype = ema_cross\ntimeframe = 5m\nfast = 1.5\n", "a whole number from 2 to 1000");
 	expect_error("[strategy a]\ntype = ema_cross\ntimeframe = 5m\nperiod = 20\n", "period: is no key");
 	expect_error("[strategy a]\ntype = rsi_reversion\ntimeframe = 5m\noversold = 80\n", "80 is not below overbought (70)");
+	expect_error("[strategy a]\ntype = macd_cross\ntimeframe = 5m\nslow = 12\n", "12 is not below slow (12)");
+	expect_error("[strategy a]\ntype = supertrend_flip\ntimeframe = 5m\nmultiplier = 0\n", "from 0.1 to 100");
+	/* Of 5 bars none can lie 2 deviations from their mean: the rule would be silent for ever. */
+	expect_error("[strategy a]\ntype = bollinger_squeeze\ntimeframe = 5m\nperiod = 5\n", "2 is not below 2: of 5 bars");
+	expect_error("[strategy a]\ntype = bollinger_squeeze\ntimeframe = 5m\narmed_bars = 0\n", "from 1 to 1000");
 	expect_error("[strategy a]\ntype = donchian_breakout\ntimeframe = 5m\ntargets_r = 3, 1.5\n", "1.5 does not rise");
 	expect_error("[strategy a]\ntype = donchian_breakout\ntimeframe = 5m\ntargets_r = 1, x\n", "1 to 5 rising numbers");
 	expect_error("[strategy a]\ntype = donchian_breakout\ntimeframe = 5m\ntargets_r = 1, nan\n", "1 to 5 rising numbers");
@@ -150,6 +74,9 @@ warmup_follows_the_indicators(void **state)
 		{ "[strategy a]\ntype = ema_cross\ntimeframe = 1h\nslow = 100\n", 1000, 4000 },
 		{ "[strategy a]\ntype = rsi_reversion\ntimeframe = 1h\n", 2000, 8000 },
 		{ "[strategy a]\ntype = donchian_breakout\ntimeframe = 1h\n", 500, 2000 },
+		{ "[strategy a]\ntype = macd_cross\ntimeframe = 1h\nslow = 60\n", 690, 2760 },
+		{ "[strategy a]\ntype = supertrend_flip\ntimeframe = 1h\nperiod = 30\n", 750, 3000 },
+		{ "[strategy a]\ntype = bollinger_squeeze\ntimeframe = 1h\nlookback = 600\n", 630, 2520 },
 		{ "[strategy a]\ntype = donchian_breakout\ntimeframe = 1h\natr_period = 40\n", 1000, 4000 },
 		/* what is left of older bars is a matter of the indicators, not of the wish */
 		{ "[strategy a]\ntype = ema_cross\ntimeframe = 1h\nwarmup = 100\n", 100, 1680 },
@@ -222,14 +149,6 @@ the_print_is_a_configuration_again(void **state)
 }
 
 static void
-check_text(const struct signal *s)
-{
-	assert_true(json_valid(s->indicators, strlen(s->indicators)));
-	assert_true(strlen(s->reason) > 20 && strlen(s->reason) < 500);
-	assert_true(s->confidence >= 0 && s->confidence <= 1);
-}
-
-static void
 donchian_fires_on_a_close_beyond_the_bars_before(void **state)
 {
 	struct run	 r;
@@ -280,14 +199,16 @@ nothing_fires_before_the_warmup_is_over(void **state)
 static void
 a_flat_market_gives_nothing(void **state)
 {
-	static const char *const	 types[] = { "ema_cross", "rsi_reversion", "donchian_breakout" };
+	static const char *const	 types[] = {
+		"ema_cross\nadx_min = 0", "rsi_reversion\noversold = 49\noverbought = 50", "donchian_breakout", "macd_cross",
+		"supertrend_flip\nmultiplier = 0.1", "bollinger_squeeze\nlookback = 2"
+	};
 	struct run			 r;
 	char				 text[200];
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(text, sizeof(text), "[strategy f]\ntype = %s\ntimeframe = 1h\nwarmup = 10\n%s", types[i],
-		    i == 0 ? "adx_min = 0\n" : i == 1 ? "oversold = 49\noverbought = 50\n" : "");
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		snprintf(text, sizeof(text), "[strategy f]\ntype = %s\ntimeframe = 1h\nwarmup = 10\n", types[i]);
 		run_begin(&r, text, 2);
 		for (int k = 0; k < 1000; k++)
 			assert_false(run_bar(&r, 100, 100, 100));
@@ -335,13 +256,6 @@ tiny_prices_keep_their_levels_apart(void **state)
 	assert_true(decimal_compare(r.signal.targets[0], r.signal.entry) > 0);
 	assert_true(decimal_compare(r.signal.targets[1], r.signal.targets[0]) > 0);
 	run_end(&r);
-}
-
-/* A wave around 100, of 40 bars and with a slowly changing height. */
-static double
-wave(int i)
-{
-	return 100 + (5 + 3 * sin(i / 97.0)) * sin(i * 2 * M_PI / 40);
 }
 
 static void

@@ -255,6 +255,12 @@ export function threeStrategies(timeframe) {
     .map((type) => `[strategy ${type}]\ntype = ${type}\ntimeframe = ${timeframe}\n`).join('\n');
 }
 
+// All types, once on each of the timeframes; `extra` holds further keys of all of them.
+export function allStrategies(timeframes, extra = '') {
+  return ['ema_cross', 'rsi_reversion', 'donchian_breakout', 'macd_cross', 'supertrend_flip', 'bollinger_squeeze']
+    .flatMap((type) => timeframes.map((timeframe) => `[strategy ${type}_${timeframe}]\ntype = ${type}\ntimeframe = ${timeframe}\n${extra}\n`)).join('\n');
+}
+
 // Everything about the signals but ids and clocks, in order of seq of their opening.
 export const SIGNAL_ROWS = `SELECT exchange, symbol, timeframe, strategy, strategy_version, params_hash, side, candle_open_time,
   candle_close_time, entry, stop_loss, initial_stop, targets, confidence, reason, indicators, status, targets_hit, last_price,
