@@ -140,6 +140,7 @@ next_ready(struct feed_exchange *f)
 static void
 turn_cb(evutil_socket_t fd, short what, void *arg)
 {
+	const struct timeval	 at_once = { 0 };	/* but after what else is ready */
 	struct feed_exchange	*f = arg;
 	size_t			 left = TURN_TRADES, done, symbol;
 
@@ -155,8 +156,8 @@ turn_cb(evutil_socket_t fd, short what, void *arg)
 		left -= done;
 	}
 	market_turn_end(&f->env);
-	if (f->queue_len > 0)
-		arm_turn(f);
+	if (f->queue_len > 0 && event_add(f->turn, &at_once) == -1)
+		fatalx("feed", "cannot set a timer");
 }
 
 /* From the connections */
