@@ -177,6 +177,9 @@ hand_out_candles(struct market *m, const struct candle *c, int count)
 	m->started = true;
 	m->traded = false;
 	m->done_us = c[count - 1].open_us + market_length_us(m);
+	/* So soon after its end REST may not have all of it: look again. */
+	if (market_wall_us(m->env) < m->done_us + RECOVERY_ABSENT_US)
+		backfill_want_correction(m, c[count - 1].open_us);
 }
 
 /* Those of [done_us, to_us), moved to the front; returns how many. */
@@ -438,16 +441,19 @@ trades_cb(const struct rest_answer *answer, void *arg)
 
 /* Corrections */
 
-/* A trade of a candle that may be closed already: REST has the whole one. */
 void
 backfill_want_correction(struct market *m, int64_t open_us)
 {
-	int64_t	 now_us = clock_mono_us();
+	int64_t	 soonest_us = clock_mono_us() + CORRECT_US;
 
-	if (m->correct_us == INT64_MIN && m->correct_at_us < now_us + CORRECT_US)
-		m->correct_at_us = now_us + CORRECT_US;
-	if (m->correct_us == INT64_MIN || open_us < m->correct_us)
-		m->correct_us = open_us;
+	if (m->correct.from_us == INT64_MIN) {
+		if (m->correct_at_us < soonest_us)
+			m->correct_at_us = soonest_us;
+		m->correct = (struct open_times){ open_us, open_us };
+	} else if (open_us < m->correct.from_us)
+		m->correct.from_us = open_us;
+	else if (open_us > m->correct.to_us)
+		m->correct.to_us = open_us;
 }
 
 void
@@ -455,10 +461,26 @@ backfill_correction(struct market *m)
 {
 	struct market_env	*env = m->env;
 	char			 path[EXCHANGE_PATH_MAX];
+	int64_t			 length = market_length_us(m), end_us = m->correct.from_us + (int64_t)env->x->candles_max * length;
 
 	m->correct_at_us = clock_mono_us() + CORRECT_US;
-	env->x->candles_path(env->markets, m->symbol, env->tf, m->correct_us, m->correct_us + market_length_us(m), path);
-	m->correcting = rest_get(env->rest, path, correct_cb, m) == 0;
+	if (end_us > m->correct.to_us + length)
+		end_us = m->correct.to_us + length;
+	env->x->candles_path(env->markets, m->symbol, env->tf, m->correct.from_us, end_us, path);
+	if (rest_get(env->rest, path, correct_cb, m) == -1)
+		return;
+	m->correcting = m->correct;
+	m->correct.from_us = INT64_MIN;
+}
+
+void
+backfill_correct_later(struct market *m)
+{
+	if (m->correcting.from_us == INT64_MIN)
+		return;
+	backfill_want_correction(m, m->correcting.from_us);
+	backfill_want_correction(m, m->correcting.to_us);
+	m->correcting.from_us = INT64_MIN;
 }
 
 static void
@@ -466,20 +488,21 @@ correct_cb(const struct rest_answer *answer, void *arg)
 {
 	struct market		*m = arg;
 	struct market_env	*env = m->env;
-	int64_t			 open_us = m->correct_us;
+	struct open_times	 wanted = m->correcting;
 	struct candle		*c;
 	char			 why[EXCHANGE_WHY_MAX];
-	int			 count = -1;
+	int			 count;
 
-	m->correcting = false;
-	if (env->paused || answer->why != NULL)
-		return;			/* again in CORRECT_US */
-	m->correct_us = INT64_MIN;
+	if (env->paused || answer->why != NULL) {
+		backfill_correct_later(m);
+		return;
+	}
+	m->correcting.from_us = INT64_MIN;
 	c = xcalloc(env->x->candles_max, sizeof(*c));
 	count = env->x->candles_answer(&env->json, answer->body, answer->len, env->tf, market_wall_us(env), c, env->x->candles_max, why);
 	market_turn_begin(env);
 	for (int i = 0; i < count; i++)
-		if (c[i].open_us == open_us) {
+		if (c[i].open_us >= wanted.from_us && c[i].open_us <= wanted.to_us) {
 			env->handler->correct(m->symbol, &c[i], env->arg);
 			env->counts.corrections++;
 		}

@@ -38,7 +38,8 @@ market_new(struct market_env *env, size_t symbol, int64_t resume_us)
 
 	*m = (struct market){
 		.env = env, .symbol = symbol, .sequence = sequence_new(), .done_us = resume_us, .started = resume_us != INT64_MIN,
-		.clock_us = INT64_MIN, .last_trade_us = INT64_MIN, .at_us = INT64_MIN, .correct_us = INT64_MIN,
+		.clock_us = INT64_MIN, .last_trade_us = INT64_MIN, .at_us = INT64_MIN,
+		.correct.from_us = INT64_MIN, .correcting.from_us = INT64_MIN,
 		.backoff = { .base_ms = RETRY_BASE_MS, .max_ms = RETRY_MAX_MS },
 	};
 	return m;
@@ -93,8 +94,9 @@ market_step(struct market *m, enum market_event e)
 	    market_state_names[to]);
 	m->state = to;
 	m->deadline_us = 0;
-	m->deferred = m->correcting = false;
+	m->deferred = false;
 	rest_cancel(m->env->rest, m);
+	backfill_correct_later(m);
 	switch (to) {
 	case MARKET_OFFLINE:
 	case MARKET_REFUSED:
@@ -333,7 +335,8 @@ market_tick(struct market *m, int64_t mono_us, int64_t wall_us, int64_t heard_us
 		due(m);
 	if (m->state == MARKET_WAITING && recovery_edge_us(m->env->tf, wall_us) > m->done_us)
 		market_step(m, ON_DUE);
-	if (m->state == MARKET_LIVE && m->correct_us != INT64_MIN && !m->correcting && mono_us >= m->correct_at_us)
+	if (m->state == MARKET_LIVE && m->correct.from_us != INT64_MIN && m->correcting.from_us == INT64_MIN &&
+	    mono_us >= m->correct_at_us)
 		backfill_correction(m);
 	tell_clock(m, mono_us, heard_us);
 }

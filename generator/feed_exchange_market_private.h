@@ -9,6 +9,11 @@
 #include "generator/feed_exchange_market.h"
 #include "generator/sequence.h"
 
+/* Of candles, the first to the last; from_us INT64_MIN: none. */
+struct open_times {
+	int64_t	 from_us, to_us;
+};
+
 struct market {
 	struct market_env	*env;
 	size_t			 symbol;
@@ -23,7 +28,8 @@ struct market {
 	/* Of trades: what is known of what there is; the page asked for. */
 	int64_t			 first_live, newest, below_id;
 	int64_t			 beat_us, beat_at_us;	/* the exchange's clock by heartbeat, and when (monotonic) */
-	int64_t			 correct_us, correct_at_us;	/* candle to fetch anew, INT64_MIN: none; when (monotonic) */
+	struct open_times	 correct, correcting;	/* candles to fetch anew, and those that are asked for */
+	int64_t			 correct_at_us;	/* when (monotonic) */
 	struct candle		 official;	/* the exchange's own, to be compared */
 	struct backoff		 backoff;
 	enum market_state	 state;
@@ -35,7 +41,7 @@ struct market {
 	bool			 deferred;	/* to be asked (again) after the pause */
 	bool			 in_hole;	/* found while it was live, and not yet over */
 	bool			 told, refusal_told;	/* that trades cannot be had, or REST refuses, since it was live */
-	bool			 has_official, correcting;
+	bool			 has_official;
 };
 
 /* The only writer of m->state: what follows from the event, and the new state's first action. */
@@ -52,7 +58,8 @@ void		 backfill_candles(struct market *m);
 void		 backfill_more_candles(struct market *m);
 void		 backfill_trades(struct market *m);
 
-/* A trade came for the candle at open_us, which may be closed already: REST has the whole one.  Remember; ask. */
+/* What was handed out for the candle at open_us may not be all of it, REST has that: remember; ask; the request is gone. */
 void		 backfill_want_correction(struct market *m, int64_t open_us);
 void		 backfill_correction(struct market *m);
+void		 backfill_correct_later(struct market *m);
 #endif

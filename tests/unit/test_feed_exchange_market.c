@@ -771,12 +771,44 @@ a_trade_of_a_closed_candle_has_it_fetched_anew(void **state)
 	market_time(T0 + 11 * MINUTE + 30 * SECOND);
 	tick();
 	assert_asked("candles 10 11");
+	answer(503);
+	assert_nothing_more();
+	tick();
+	assert_asked("candles 10 11");
+	t = trade(673);				/* another one while that is asked for, of another candle */
+	t.time_us = T0 + 9 * MINUTE;
+	market_trade(m, &t);
+	turn();
+	assert_trades(673, 673);
 	answer_candles(10, 11);
 	assert_next(CORRECT, T0 + 10 * MINUTE);
 	tick();
+	assert_asked("candles 9 10");
+	answer_candles(9, 10);
+	assert_next(CORRECT, T0 + 9 * MINUTE);
+	tick();
 	assert_null(asked);
-	live(673, 673);
-	assert_trades(673, 673);
+	live(674, 674);
+	assert_trades(674, 674);
+	assert_nothing_more();
+}
+
+/* REST's newest candle was fetched seconds after its end. */
+static void
+a_young_candle_is_looked_at_again(void **state)
+{
+	(void)state;
+	open_market(T0 + 8 * MINUTE, false);
+	market_time(T0 + 10 * MINUTE + 4 * SECOND);
+	market_covered(m, true);
+	answer_candles(8, 10);
+	seen += 2;
+	answer_trades(600, 601);
+	assert_trades(600, 601);
+	tick();
+	assert_asked("candles 9 10");
+	answer_candles(9, 10);
+	assert_next(CORRECT, T0 + 9 * MINUTE);
 	assert_nothing_more();
 }
 
@@ -827,6 +859,7 @@ main(void)
 		TEST(a_flood_behind_a_hole_is_bounded), TEST(a_quiet_market_without_trades_is_live),
 		TEST(the_clock_goes_as_far_as_the_connection_was_heard), TEST(a_heartbeat_is_the_clock_and_knows_of_lost_trades),
 		TEST(a_pause_holds_everything_back), TEST(a_trade_of_a_closed_candle_has_it_fetched_anew),
+		TEST(a_young_candle_is_looked_at_again),
 		TEST(the_exchange_s_own_candle_corrects), TEST(a_refused_market_is_silent_until_it_is_had),
 	};
 
