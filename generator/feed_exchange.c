@@ -20,8 +20,9 @@
 
 #define TICK_MS		100
 #define TURN_TRADES	2000		/* handed out at most before the loop goes on */
-#define STATUS_NAMED	5		/* markets that are not live, by name */
+#define NOT_LIVE_MAX	400		/* bytes of STATUS for markets that are not live, by name */
 #define URL_MAX		1024
+#define RECONNECT_MIN_MS 10000
 
 struct feed_exchange_conf {
 	char	*url, *rest_url, *ca_file;
@@ -88,10 +89,14 @@ check_natives(const struct exchange *x, struct conf *file, const struct conf_sec
 }
 
 static void
-check(const struct exchange *x, struct conf *file, const struct conf_section *section, const struct feed_conf *common)
+check(const struct exchange *x, struct conf *file, const struct conf_section *section, const struct feed_conf *common,
+    const struct feed_exchange_conf *c)
 {
 	char	 allowed[128];
 
+	if (c->reconnect_after_ms > 0 && c->reconnect_after_ms < RECONNECT_MIN_MS)
+		conf_error(file, section, "reconnect_after", "is below %d s: connections would come too often",
+		    RECONNECT_MIN_MS / 1000);
 	if ((x->timeframes & 1u << common->timeframe) == 0) {
 		timeframe_list(x->timeframes, allowed, sizeof(allowed));
 		conf_error(file, section, "timeframe", "%s has no candles of %s: one of %s", x->name,
@@ -399,22 +404,29 @@ counts_json(const struct market_counts *c, struct jsonw *w)
 	jsonw_int(w, "corrections", (int64_t)c->corrections);
 }
 
+/* Those that are not live, as many as NOT_LIVE_MAX bytes hold: STATUS is one short line for everything. */
 static void
 not_live_json(const struct feed_exchange *f, struct jsonw *w)
 {
-	int	 named = 0;
+	char		 text[NOT_LIVE_MAX];
+	struct jsonw	 one;
+	size_t		 left = NOT_LIVE_MAX;
 
 	jsonw_array(w, "not_live");
-	for (size_t i = 0; i < f->count && named < STATUS_NAMED; i++) {
+	for (size_t i = 0; i < f->count; i++) {
 		if (market_state(f->markets[i]) == MARKET_LIVE)
 			continue;
-		named++;
-		jsonw_object(w, NULL);
-		jsonw_str(w, "symbol", f->common->symbols.items[i]);
-		jsonw_str(w, "state", market_state_names[market_state(f->markets[i])]);
-		jsonw_str(w, "why", market_why(f->markets[i]));
-		jsonw_int(w, "held_trades", (int64_t)market_held(f->markets[i]));
-		jsonw_end_object(w);
+		jsonw_init_fixed(&one, text, left);
+		jsonw_object(&one, NULL);
+		jsonw_str(&one, "symbol", f->common->symbols.items[i]);
+		jsonw_str(&one, "state", market_state_names[market_state(f->markets[i])]);
+		jsonw_str(&one, "why", market_why(f->markets[i]));
+		jsonw_int(&one, "held_trades", (int64_t)market_held(f->markets[i]));
+		jsonw_end_object(&one);
+		if (one.failed)
+			break;
+		jsonw_raw(w, NULL, one.buf, one.len);
+		left -= one.len;
 	}
 	jsonw_end_array(w);
 }
@@ -453,8 +465,7 @@ status_feed(const void *state, struct jsonw *w)
 	static void \
 	id##_check(struct conf *file, const struct conf_section *section, const struct feed_conf *common, void *conf) \
 	{ \
-		(void)conf; \
-		check(&exchange_##id, file, section, common); \
+		check(&exchange_##id, file, section, common, conf); \
 	} \
 	static void * \
 	id##_open(struct event_base *base, const struct feed_conf *common, const void *conf, const int64_t *resume_us, \

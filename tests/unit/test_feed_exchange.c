@@ -43,13 +43,14 @@ a_timeframe_that_rest_does_not_have_is_refused(void **state)
 }
 
 static void
-addresses_are_encrypted_ones(void **state)
+keys_are_checked(void **state)
 {
 	(void)state;
 	assert_verdict("[feed b]\ntype = kraken\nsymbols = BTC/USD\nurl = ws://127.0.0.1:9000\n", "url: ");
 	assert_verdict("[feed b]\ntype = kraken\nsymbols = BTC/USD\nrest_url = http://127.0.0.1:9000\n", "rest_url: ");
 	assert_verdict("[feed b]\ntype = kraken\nsymbols = BTC/USD\nrest_url = https://127.0.0.1/path\n", "rest_url: ");
 	assert_verdict("[feed b]\ntype = kraken\nsymbols = BTC/USD\nca_file = ca.pem\n", "ca_file: ");
+	assert_verdict("[feed b]\ntype = kraken\nsymbols = BTC/USD\nreconnect_after = 9s\n", "reconnect_after: is below 10 s");
 }
 
 static void
@@ -79,7 +80,7 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(every_exchange_needs_type_and_symbols_only),
 		cmocka_unit_test(a_timeframe_that_rest_does_not_have_is_refused),
-		cmocka_unit_test(addresses_are_encrypted_ones),
+		cmocka_unit_test(keys_are_checked),
 		cmocka_unit_test(symbols_that_are_one_market_there_are_refused),
 		cmocka_unit_test(more_symbols_than_a_connection_carries_are_refused),
 	};
