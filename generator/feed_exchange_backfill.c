@@ -397,8 +397,10 @@ use_trades(struct market *m, const struct trade *page, int count)
 
 	m->pages++;
 	if (!hold_page(m, page, count, &fresh)) {
+		/* One of the two is wrong, and asking again at once would not show which. */
 		m->at_us = INT64_MIN;
-		market_step(m, ON_OVERFLOW);
+		snprintf(m->why, sizeof(m->why), "the ids of REST and of the stream are far apart");
+		market_step(m, ON_FAILED);
 		return;
 	}
 	find_start(m, page, count);

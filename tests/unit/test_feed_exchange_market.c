@@ -645,6 +645,32 @@ a_flood_behind_a_hole_is_bounded(void **state)
 	market_covered(m, false);
 }
 
+/* A trade that never was moves the stream's ids far away, and REST's show it. */
+static void
+a_wild_id_costs_a_candle_s_time(void **state)
+{
+	struct trade	 wild = trade(621);
+
+	(void)state;
+	open_live();
+	wild.id += 1000000000;
+	market_trade(m, &wild);
+	turn();
+	assert_asked("since 10");
+	answer_trades(600, 625);
+	assert_int_equal(market_state(m), MARKET_WAITING);
+	assert_null(asked);
+	live(626, 662);
+	assert_nothing_more();
+	market_time(T0 + 11 * MINUTE + 5 * SECOND);
+	tick();
+	answer_candles(10, 11);
+	assert_next(CANDLE, T0 + 10 * MINUTE);
+	assert_trades(660, 662);
+	assert_int_equal(market_state(m), MARKET_LIVE);
+	assert_nothing_more();
+}
+
 static void
 a_quiet_market_without_trades_is_live(void **state)
 {
@@ -856,7 +882,8 @@ main(void)
 		TEST(a_candle_just_closed_may_be_late), TEST(trades_that_cannot_be_had_cost_only_time),
 		TEST(too_many_trades_are_had_as_a_candle), TEST(rest_that_is_down_is_asked_for_ever),
 		TEST(candles_refused_for_good_are_a_gap), TEST(what_is_out_of_reach_is_a_gap_and_warms_up_anew),
-		TEST(a_flood_behind_a_hole_is_bounded), TEST(a_quiet_market_without_trades_is_live),
+		TEST(a_flood_behind_a_hole_is_bounded), TEST(a_wild_id_costs_a_candle_s_time),
+		TEST(a_quiet_market_without_trades_is_live),
 		TEST(the_clock_goes_as_far_as_the_connection_was_heard), TEST(a_heartbeat_is_the_clock_and_knows_of_lost_trades),
 		TEST(a_pause_holds_everything_back), TEST(a_trade_of_a_closed_candle_has_it_fetched_anew),
 		TEST(a_young_candle_is_looked_at_again),
