@@ -130,6 +130,15 @@ ready_cb(size_t symbol, void *arg)
 		arm_turn(f);
 }
 
+static void
+distrust_cb(size_t symbol, void *arg)
+{
+	struct feed_exchange	*f = arg;
+
+	(void)symbol;
+	links_renew(f->links);
+}
+
 static size_t
 next_ready(struct feed_exchange *f)
 {
@@ -313,7 +322,8 @@ open_feed(const struct exchange *x, struct event_base *base, const struct feed_c
 	f->env = (struct market_env){
 		.x = x, .markets = exchange_markets_new(x, (const char *const *)common->symbols.items, f->count),
 		.common = common, .tf = (enum timeframe)common->timeframe, .history = history, .rest = open_rest(f, c),
-		.handler = &f->handler, .arg = arg, .ready = ready_cb, .ready_arg = f,
+		.handler = &f->handler, .arg = arg, .ready = ready_cb, .distrust = distrust_cb,
+		.ready_arg = f,
 	};
 	f->queue = xcalloc(f->count, sizeof(*f->queue));
 	f->queued = xcalloc(f->count, sizeof(*f->queued));

@@ -12,6 +12,7 @@
 #define AGAIN_US	INT64_C(1000000)	/* REST may be a little behind the stream */
 #define LATE_STEP_US	INT64_C(4000000)	/* between two looks for a late candle */
 #define CORRECT_US	INT64_C(10000000)	/* least time between two corrections of a market, and before one */
+#define OVERDUE_US	INT64_C(5000000)	/* the stream is no slower than that */
 #define SKEW_TELL_US	INT64_C(3000000)
 #define DELIVER_MAX	2000			/* trades at once; the others follow */
 #define TRADES_TRIES	5			/* answers in a row that do not help */
@@ -389,6 +390,25 @@ no_progress(struct market *m)
 	market_step(m, ON_FAILED);
 }
 
+/* The stream should have brought these long ago. */
+static void
+compare_with_stream(struct market *m, const struct trade *page, int count, int64_t next)
+{
+	int64_t	 old_us = market_wall_us(m->env) - OVERDUE_US;
+	int	 missed = 0;
+
+	if (!m->doubted || next == 0)
+		return;
+	for (int i = 0; i < count; i++)
+		missed += page[i].id >= next && page[i].time_us < old_us;
+	if (missed == 0)
+		return;
+	m->doubted = false;
+	log_warnx("feed", "the stream has kept trades from us, another connection is opened name=%s symbol=%s trades=%d",
+	    m->env->common->name, market_name(m), missed);
+	m->env->distrust(m->symbol, m->env->ready_arg);
+}
+
 static void
 use_trades(struct market *m, const struct trade *page, int count)
 {
@@ -396,6 +416,7 @@ use_trades(struct market *m, const struct trade *page, int count)
 	int	 fresh;
 
 	m->pages++;
+	compare_with_stream(m, page, count, next);
 	if (!hold_page(m, page, count, &fresh)) {
 		/* One of the two is wrong, and asking again at once would not show which. */
 		m->at_us = INT64_MIN;

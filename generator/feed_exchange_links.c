@@ -439,6 +439,12 @@ links_free(struct links *l)
 	free(l);
 }
 
+void
+links_renew(struct links *l)
+{
+	l->renew = l->front != NULL;
+}
+
 static int64_t
 heard_by(const struct link *k, size_t symbol)
 {

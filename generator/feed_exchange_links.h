@@ -43,6 +43,9 @@ void		 links_free(struct links *l);	/* no callbacks */
 /* Some ten times a second. */
 void		 links_tick(struct links *l, int64_t mono_us);
 
+/* Replace the connection by another one, as if it were too old. */
+void		 links_renew(struct links *l);
+
 /* Up to when (monotonic) a connection that has the market was heard; INT64_MIN: none has. */
 int64_t		 links_heard_us(const struct links *l, size_t symbol);
 bool		 links_is_open(const struct links *l);

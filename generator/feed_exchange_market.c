@@ -13,6 +13,7 @@
 #define BEAT_FRESH_US	INT64_C(5000000)	/* a heartbeat is the market's clock for so long */
 #define LATE_US		INT64_C(1000000)	/* the clock is so far beyond a candle: it may have closed it */
 #define CLOCK_PAST_US	INT64_C(61000000)	/* key `grace` is no longer, so the candle is closed */
+#define DOUBT_US	INT64_C(300000000)	/* a market without a trade for so long: does the stream still have it? */
 #define LAG_MAX_US	INT64_C(10000000)
 #define RETRY_BASE_MS	1000
 #define RETRY_MAX_MS	30000
@@ -118,13 +119,14 @@ market_step(struct market *m, enum market_event e)
 		break;
 	case MARKET_LIVE:
 		m->env->counts.holes_filled += m->in_hole;
-		m->in_hole = m->told = m->refusal_told = false;
+		m->in_hole = m->doubted = m->told = m->refusal_told = false;
+		m->quiet_us = now_us;
 		m->why[0] = '\0';
 		m->env->ready(m->symbol, m->env->ready_arg);
 		break;
 	case MARKET_HOLE:
 		/* Without a next id it is only the first trade ever: REST shows whether it is. */
-		m->in_hole = sequence_next_id(m->sequence) != 0;
+		m->in_hole = sequence_next_id(m->sequence) != 0 && !m->doubted;
 		m->env->counts.holes += m->in_hole;
 		m->deadline_us = now_us + REORDER_US;
 		break;
@@ -196,12 +198,14 @@ market_trade(struct market *m, const struct trade *t)
 	case MARKET_JOINING:
 		market_step(m, market_is_joined(m) ? ON_JOINED : ON_BEHIND);
 		break;
+	case MARKET_TRADES:
 	case MARKET_HOLE:
 	case MARKET_WAITING:
 		if (market_is_joined(m))
 			market_step(m, ON_JOINED);
 		break;
 	case MARKET_LIVE:
+		m->quiet_us = clock_mono_us();
 		if (put == SEQUENCE_TAKEN && t->id == next) {
 			m->env->lag_us = market_wall_us(m->env) - t->time_us;
 			if (m->env->lag_us < 0 || m->env->lag_us > LAG_MAX_US)
@@ -211,7 +215,6 @@ market_trade(struct market *m, const struct trade *t)
 	case MARKET_OFFLINE:
 	case MARKET_REFUSED:
 	case MARKET_CANDLES:
-	case MARKET_TRADES:
 	case MARKET_STATES:
 		break;
 	}
@@ -233,6 +236,8 @@ market_heartbeat(struct market *m, int64_t last_trade_id, int64_t exchange_us)
 {
 	if (last_trade_id > m->newest && last_trade_id <= SEQUENCE_ID_MAX)
 		m->newest = last_trade_id;
+	if (last_trade_id > 0)
+		m->quiet_us = clock_mono_us();
 	if (exchange_us != INT64_MIN) {
 		m->beat_us = exchange_us;
 		m->beat_at_us = clock_mono_us();
@@ -306,6 +311,16 @@ tell_clock(struct market *m, int64_t mono_us, int64_t heard_us)
 	market_turn_end(m->env);
 }
 
+/* A connection can be alive and a market's subscription dead: REST knows. */
+static void
+doubt(struct market *m)
+{
+	m->first_live = 0;
+	m->complete = false;
+	m->doubted = true;
+	market_step(m, ON_BEHIND);
+}
+
 static void
 due(struct market *m)
 {
@@ -338,6 +353,8 @@ market_tick(struct market *m, int64_t mono_us, int64_t wall_us, int64_t heard_us
 	if (m->state == MARKET_LIVE && m->correct.from_us != INT64_MIN && m->correcting.from_us == INT64_MIN &&
 	    mono_us >= m->correct_at_us)
 		backfill_correction(m);
+	if (m->state == MARKET_LIVE && mono_us - m->quiet_us >= DOUBT_US)
+		doubt(m);
 	tell_clock(m, mono_us, heard_us);
 }
 

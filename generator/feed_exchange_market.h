@@ -35,7 +35,9 @@ struct market_env {
 	void			*arg;		/* of the handler */
 	/* Trades can be handed out: call market_deliver() soon, in a turn. */
 	void			(*ready)(size_t symbol, void *ready_arg);
-	void			*ready_arg;
+	/* The stream keeps the market's trades from us although it says that it is subscribed: it should be replaced. */
+	void			(*distrust)(size_t symbol, void *ready_arg);
+	void			*ready_arg;	/* of these two */
 	bool			 paused;	/* hand out nothing */
 	bool			 rest_failing;	/* told, and not again before it works */
 	int			 turns;		/* how deep */

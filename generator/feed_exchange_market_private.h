@@ -27,6 +27,7 @@ struct market {
 	int64_t			 edge_us, to_us;	/* candles are wanted up to; asked for up to */
 	/* Of trades: what is known of what there is; the page asked for. */
 	int64_t			 first_live, newest, below_id;
+	int64_t			 quiet_us;	/* monotonic: since then nothing shows that the stream still has this market */
 	int64_t			 beat_us, beat_at_us;	/* the exchange's clock by heartbeat, and when (monotonic) */
 	struct open_times	 correct, correcting;	/* candles to fetch anew, and those that are asked for */
 	int64_t			 correct_at_us;	/* when (monotonic) */
@@ -39,6 +40,7 @@ struct market {
 	bool			 traded;	/* trades of the candle at done_us have been */
 	bool			 complete;	/* REST's trades have been read to their end */
 	bool			 deferred;	/* to be asked (again) after the pause */
+	bool			 doubted;	/* REST is asked whether the stream keeps trades from us */
 	bool			 in_hole;	/* found while it was live, and not yet over */
 	bool			 told, refusal_told;	/* that trades cannot be had, or REST refuses, since it was live */
 	bool			 has_official;

@@ -380,6 +380,25 @@ quiet_markets_do_not_hold_up_the_taking_over(void **state)
 }
 
 static void
+one_that_is_not_trusted_is_replaced(void **state)
+{
+	struct websocket	*old;
+
+	(void)state;
+	links_renew(links);			/* there is none */
+	go_on(SECOND / 10);
+	subscribe_all(old = newest());
+	go_on(SECOND);
+	assert_int_equal(made, 1);
+	links_renew(links);
+	go_on(SECOND / 10);
+	assert_int_equal(made, 2);
+	subscribe_all(newest());
+	go_on(6 * SECOND);
+	assert_true(old->closing);
+}
+
+static void
 an_old_connection_that_dies_first_leaves_the_new_one(void **state)
 {
 	struct websocket	*old;
@@ -536,7 +555,8 @@ main(void)
 	const struct CMUnitTest	 tests[] = {
 		TEST(it_subscribes_at_the_allowed_pace), TEST(it_connects_for_ever), TEST(it_waits_as_long_as_the_server_asks),
 		TEST(a_second_connection_takes_over_without_a_gap), TEST(quiet_markets_do_not_hold_up_the_taking_over),
-		TEST(an_old_connection_that_dies_first_leaves_the_new_one), TEST(a_new_connection_that_fails_leaves_the_old_one),
+		TEST(one_that_is_not_trusted_is_replaced), TEST(an_old_connection_that_dies_first_leaves_the_new_one),
+		TEST(a_new_connection_that_fails_leaves_the_old_one),
 		TEST(silence_is_asked_about), TEST(a_subscription_without_an_answer_is_begun_anew),
 		TEST(one_market_refused_leaves_the_others), TEST(a_refusal_of_everything_is_a_failed_connection),
 		TEST(bad_messages_are_counted_and_skipped), TEST(an_exchange_that_does_not_match_says_so),

@@ -200,6 +200,15 @@ ready_cb(size_t symbol, void *arg)
 	is_ready = true;
 }
 
+static int distrusted;
+
+static void
+distrust_cb(size_t symbol, void *arg)
+{
+	(void)symbol, (void)arg;
+	distrusted++;
+}
+
 /* Each trade's time is its id in seconds since T0. */
 static struct trade
 trade(int64_t id)
@@ -317,10 +326,11 @@ open_market(int64_t resume_us, bool descends)
 	};
 	env = (struct market_env){
 		.x = &toy, .markets = &markets, .common = &common, .tf = TF_1M, .history = HISTORY, .handler = &handler, .ready = ready_cb,
+		.distrust = distrust_cb,
 		.skew = { .known = true },
 	};
 	asked = NULL;
-	count = seen = 0;
+	count = seen = distrusted = 0;
 	is_ready = false;
 	m = market_new(&env, 0, resume_us);
 }
@@ -743,6 +753,48 @@ a_heartbeat_is_the_clock_and_knows_of_lost_trades(void **state)
 }
 
 static void
+tick_after_silence(void)
+{
+	market_tick(m, clock_mono_us() + 299 * SECOND, market_wall_us(&env), INT64_MIN);
+	assert_int_equal(market_state(m), MARKET_LIVE);
+	market_tick(m, clock_mono_us() + 301 * SECOND, market_wall_us(&env), INT64_MIN);
+	tick();
+	assert_asked("from 621");
+}
+
+static void
+a_long_silence_is_checked_by_rest(void **state)
+{
+	(void)state;
+	open_live();
+	tick_after_silence();
+	answer_trades(1, 0);			/* it is quiet, indeed */
+	assert_int_equal(market_state(m), MARKET_LIVE);
+	tick_after_silence();
+	live(621, 621);				/* it is not, before REST could say so */
+	assert_int_equal(market_state(m), MARKET_LIVE);
+	assert_null(asked);
+	assert_trades(621, 621);
+	assert_int_equal(distrusted, 0);
+	assert_int_equal(env.counts.holes, 0);
+	assert_nothing_more();
+}
+
+static void
+a_stream_that_keeps_trades_from_us_is_replaced(void **state)
+{
+	(void)state;
+	open_live();
+	tick_after_silence();
+	market_time(T0 + 10 * MINUTE + 40 * SECOND);
+	answer_trades(621, 623);
+	assert_int_equal(distrusted, 1);
+	assert_int_equal(market_state(m), MARKET_LIVE);
+	assert_trades(621, 623);
+	assert_nothing_more();
+}
+
+static void
 a_pause_holds_everything_back(void **state)
 {
 	(void)state;
@@ -885,6 +937,7 @@ main(void)
 		TEST(a_flood_behind_a_hole_is_bounded), TEST(a_wild_id_costs_a_candle_s_time),
 		TEST(a_quiet_market_without_trades_is_live),
 		TEST(the_clock_goes_as_far_as_the_connection_was_heard), TEST(a_heartbeat_is_the_clock_and_knows_of_lost_trades),
+		TEST(a_long_silence_is_checked_by_rest), TEST(a_stream_that_keeps_trades_from_us_is_replaced),
 		TEST(a_pause_holds_everything_back), TEST(a_trade_of_a_closed_candle_has_it_fetched_anew),
 		TEST(a_young_candle_is_looked_at_again),
 		TEST(the_exchange_s_own_candle_corrects), TEST(a_refused_market_is_silent_until_it_is_had),
