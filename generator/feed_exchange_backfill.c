@@ -124,8 +124,11 @@ backfill_more_candles(struct market *m)
 	struct market_env	*env = m->env;
 	char			 path[EXCHANGE_PATH_MAX];
 
-	if (m->done_us >= m->edge_us)	/* time has gone on meanwhile */
-		m->edge_us = recovery_edge_us(env->tf, market_wall_us(env));
+	/*
+	 * Not to where the edge has moved meanwhile: what came live since reaches
+	 * back further, and where many markets share a slow REST we would never
+	 * catch up with it.
+	 */
 	if (m->done_us >= m->edge_us) {
 		/* What was handed out by id is behind us. */
 		sequence_forget(m->sequence);

@@ -512,6 +512,32 @@ a_later_reconnect_fetches_candles_first(void **state)
 	assert_nothing_more();
 }
 
+/* REST may be so busy with other markets that a candle ends with every request. */
+static void
+a_slow_rest_is_caught_up_with(void **state)
+{
+	(void)state;
+	open_market(T0 + 4 * MINUTE, false);
+	market_time(T0 + 12 * MINUTE + 20 * SECOND);
+	market_covered(m, true);
+	live(741, 760);
+	assert_asked("candles 4 9");
+	market_time(T0 + 14 * MINUTE + 20 * SECOND);
+	answer_candles(4, 9);
+	seen += 5;
+	assert_asked("candles 9 12");
+	live(761, 870);
+	market_time(T0 + 16 * MINUTE + 20 * SECOND);
+	answer_candles(9, 12);
+	seen += 3;
+	assert_asked("since 12");
+	live(871, 980);
+	answer_trades(720, 980);
+	assert_int_equal(market_state(m), MARKET_LIVE);
+	assert_trades(720, 980);
+	assert_nothing_more();
+}
+
 static void
 a_candle_just_closed_may_be_late(void **state)
 {
@@ -931,7 +957,8 @@ main(void)
 		TEST(what_comes_live_may_show_the_join), TEST(a_hole_stops_trades_and_clock_until_it_is_filled),
 		TEST(a_late_trade_mends_a_hole_alone), TEST(an_overlapping_reconnect_asks_nothing),
 		TEST(a_reconnect_in_the_same_candle_fetches_trades), TEST(a_later_reconnect_fetches_candles_first),
-		TEST(a_candle_just_closed_may_be_late), TEST(trades_that_cannot_be_had_cost_only_time),
+		TEST(a_slow_rest_is_caught_up_with), TEST(a_candle_just_closed_may_be_late),
+		TEST(trades_that_cannot_be_had_cost_only_time),
 		TEST(too_many_trades_are_had_as_a_candle), TEST(rest_that_is_down_is_asked_for_ever),
 		TEST(candles_refused_for_good_are_a_gap), TEST(what_is_out_of_reach_is_a_gap_and_warms_up_anew),
 		TEST(a_flood_behind_a_hole_is_bounded), TEST(a_wild_id_costs_a_candle_s_time),
