@@ -71,7 +71,7 @@ $B/libparts.a: $(PARTS)
 $B/bin/tocsin-watchdog: $(WATCHDOG) $B/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_WATCHDOG)
-$B/bin/tocsin: $(CLI) $B/watchdog/command.o $B/watchdog/lock.o $B/libcommon.a
+$B/bin/tocsin: $(CLI) $B/watchdog/lock.o $B/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ $(LIBS_WATCHDOG)
 $B/bin/tocsin-generator: $(GENERATOR) $B/libcommon.a

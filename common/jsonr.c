@@ -164,6 +164,31 @@ jsonv_next(struct jsonv element)
 	return none;
 }
 
+struct jsonv
+jsonv_first_key(struct jsonv object)
+{
+	return jsonv_is_object(object) && token(object)->size > 0 ? (struct jsonv){ object.r, object.at + 1 } : none;
+}
+
+struct jsonv
+jsonv_of_key(struct jsonv key)
+{
+	return key.at == -1 ? none : (struct jsonv){ key.r, key.at + 1 };
+}
+
+struct jsonv
+jsonv_next_key(struct jsonv key)
+{
+	int		 at;
+
+	if (key.at == -1)
+		return none;
+	at = after(jsonv_of_key(key));
+	if (at < key.r->count && ((const jsmntok_t *)key.r->tokens)[at].parent == token(key)->parent)
+		return (struct jsonv){ key.r, at };
+	return none;
+}
+
 const char *
 jsonv_raw(struct jsonv v, size_t *len)
 {

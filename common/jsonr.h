@@ -48,6 +48,11 @@ size_t		 jsonv_count(struct jsonv v);
 struct jsonv	 jsonv_first(struct jsonv array);
 struct jsonv	 jsonv_next(struct jsonv element);
 
+/* Members of an object, by their keys, which are strings.  for (k = jsonv_first_key(object); k.at != -1; k = jsonv_next_key(k)) … */
+struct jsonv	 jsonv_first_key(struct jsonv object);
+struct jsonv	 jsonv_next_key(struct jsonv key);
+struct jsonv	 jsonv_of_key(struct jsonv key);
+
 /*
  * The value's bytes as they stand there, not NUL-terminated: of a string what is
  * between the quotes, escapes and all.  NULL for none.

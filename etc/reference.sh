@@ -11,6 +11,7 @@ printf 'time,open,high,low,close\n2026-01-01,1,1,1,1\n' >"$dir/x.csv"
 {
 	printf '[process name]\ncommand = /PROGRAM\n'
 	printf '[feed sim]\ntype = sim\nsymbols = BASE/QUOTE\n[feed file]\ntype = file\npath = %s/x.csv\nsymbols = BASE/QUOTE\n' "$dir"
+	printf '[feed exec]\ntype = exec\ncommand = /bin/true\nsymbols = BASE/QUOTE\n'
 	printf '[feed binance]\ntype = binance\nsymbols = BASE/QUOTE\n'
 	for type in ema_cross rsi_reversion donchian_breakout macd_cross supertrend_flip bollinger_squeeze; do
 		printf '[strategy %s]\ntype = %s\ntimeframe = 1m\n' "$type" "$type"

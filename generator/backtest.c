@@ -75,6 +75,12 @@ feed_candle_cb(size_t symbol, const struct candle *c, void *arg)
 	stream_candle(((struct backtest *)arg)->streams[symbol], c);
 }
 
+static enum signal_verdict
+signal_cb(size_t symbol, const struct signal *s, void *arg)
+{
+	return stream_signal(((struct backtest *)arg)->streams[symbol], s);
+}
+
 /* A recording has one clock for all its symbols, and neither corrections nor gaps. */
 static void
 clock_cb(size_t symbol, int64_t now_us, void *arg)
@@ -113,7 +119,7 @@ ended_cb(bool ok, void *arg)
 }
 
 static const struct feed_handler feed_handler = {
-	.trade = trade_cb, .candle = feed_candle_cb, .clock = clock_cb, .turn_begin = turn_cb, .turn_end = turn_cb,
+	.trade = trade_cb, .candle = feed_candle_cb, .signal = signal_cb, .clock = clock_cb, .turn_begin = turn_cb, .turn_end = turn_cb,
 	.live_from = live_from_cb, .ended = ended_cb,
 };
 

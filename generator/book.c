@@ -180,6 +180,15 @@ book_cancel(struct book *b, enum signal_exit why, struct decimal price, int64_t 
 }
 
 void
+book_expire_unseen(struct book *b)
+{
+	close_signal(&b->signal, STATUS_EXPIRED, EXIT_EXPIRED, b->signal.last_price, b->signal.expires_us);
+	b->signal.outcome = OUTCOME_VOID;
+	b->active = false;
+	note_close(b, &b->signal);
+}
+
+void
 book_forget(struct book *b, int64_t closed_us)
 {
 	b->signal.status = STATUS_CANCELLED;

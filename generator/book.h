@@ -76,6 +76,9 @@ bool	 book_may_open(const struct book *b, int64_t at_us);
 void	 book_open(struct book *b, const struct signal *s);
 void	 book_cancel(struct book *b, enum signal_exit why, struct decimal price, int64_t at_us);
 
+/* Its time is over and no price was ever seen: expired at entry, without an outcome. */
+void	 book_expire_unseen(struct book *b);
+
 /* The active one has been closed by somebody else, at closed_us. */
 void	 book_forget(struct book *b, int64_t closed_us);
 

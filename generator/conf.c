@@ -56,6 +56,7 @@ generator_conf_load(struct generator_conf *c, const char *path, const struct eng
 	struct engine_conf		 engine;
 	char				 why[256];
 	int				 errors;
+	bool				 signals = false;
 
 	memset(c, 0, sizeof(*c));
 	conf_fill(file, conf_section(file, "tocsin", NULL), suite_keys, &c->suite);
@@ -71,7 +72,9 @@ generator_conf_load(struct generator_conf *c, const char *path, const struct eng
 	c->feeds = feed_read_all(file);
 	if (c->feeds[0] == NULL)
 		conf_error(file, NULL, NULL, "no [feed NAME]: the generator has nothing to read");
-	if (engine_strategy_count(c->engine) == 0)
+	for (struct feed **f = c->feeds; *f != NULL; f++)
+		signals = signals || feed_brings_signals(*f);
+	if (engine_strategy_count(c->engine) == 0 && !signals)
 		conf_error(file, NULL, NULL, "no [strategy NAME]: the generator has nothing to judge by");
 	check_timeframes(c, file);
 	suite_ignore_others(file, own);

@@ -466,6 +466,7 @@ stream_clock(struct stream *s, int64_t now_us)
 
 	if (builder_clock(s->builder, now_us, &closed) == 1)
 		stream_candle(s, &closed);
+	orphans_clock(s, now_us);
 }
 
 static struct stream *
@@ -504,16 +505,6 @@ engine_closed(struct engine *e, const char *exchange, const char *symbol, const 
 		book_closed(&s->orphans[i], timeframe, strategy, candle_open_us, closed_us);
 }
 
-static struct book *
-add_orphan(struct stream *s)
-{
-	static const struct book_rules	 none = { 0 };
-
-	s->orphans = xrealloc(s->orphans, (s->orphan_count + 1) * sizeof(*s->orphans));
-	book_init(&s->orphans[s->orphan_count], &none);
-	return &s->orphans[s->orphan_count++];
-}
-
 void
 engine_restore(struct engine *e, const struct signal *signal)
 {
@@ -533,6 +524,5 @@ engine_restore(struct engine *e, const struct signal *signal)
 			book_restore(&s->pairs[i].book, signal);
 			return;
 		}
-	if (signal->status == STATUS_ACTIVE)
-		book_restore(add_orphan(s), signal);
+	orphan_restore(s, signal);
 }

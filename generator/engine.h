@@ -90,8 +90,9 @@ void		 stream_live_from(struct stream *s, int64_t market_us);
 
 /*
  * Restart, in this order: the history, oldest first (nothing is handed to the
- * handler), then the signals read back, oldest first: every active one, and the
- * closed ones of the last stream_memory_us() of market time for cooldown and guard.
+ * handler), then the signals read back, oldest first: every active one, the
+ * closed ones of the last stream_memory_us() of market time for cooldown and
+ * guard, and the last one of each strategy and timeframe.
  */
 void		 stream_warm(struct stream *s, const struct candle *c);
 int64_t		 stream_memory_us(const struct stream *s);
@@ -120,6 +121,16 @@ void		 stream_correct(struct stream *s, const struct candle *c);
  * dropped, and the strategies begin anew, to be warmed by what comes.
  */
 void		 stream_gap(struct stream *s, int64_t from_us);
+
+/*
+ * A finished signal from outside, complete but for exchange, symbol, mode and
+ * generated_us; fresh_until_us 0: it is for as long as a candle of its timeframe.  One of its strategy and timeframe is active at a time: another
+ * of the same side is VERDICT_REPEATED, one of the other side ends it (reversed).
+ * So is one that is not of a later candle than the last.  The book follows it
+ * over the stream's candles; on a stream that never had one stream_clock() ends
+ * it at its expiry, with outcome void.
+ */
+enum signal_verdict stream_signal(struct stream *s, const struct signal *given);
 
 /* The generator's wall clock at the input at hand, for generated_at; set it before each input or batch. */
 void		 engine_set_wall_us(struct engine *e, int64_t wall_us);

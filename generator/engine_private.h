@@ -25,7 +25,7 @@ struct stream {
 	int			 aggregator_count;
 	struct pair		*pairs;
 	size_t			 pair_count;
-	/* Active signals of strategies that are no longer configured for this stream. */
+	/* Signals of strategies that are not configured for this stream: the last one of each and timeframe. */
 	struct book		*orphans;
 	size_t			 orphan_count;
 	bool			 real_time;
@@ -49,4 +49,8 @@ struct engine {
 	int64_t			 wall_us;
 	uint64_t		 opened;
 };
+
+/* engine_signal.c: a signal read back whose strategy is not configured; the clock for those of a stream without candles. */
+void	 orphan_restore(struct stream *s, const struct signal *signal);
+void	 orphans_clock(struct stream *s, int64_t now_us);
 #endif

@@ -15,8 +15,8 @@ struct feed {
 	void			*state;		/* of the open feed; NULL before */
 };
 
-static const struct feed_type *const types[] = { &feed_sim, &feed_file, &feed_binance, &feed_coinbase, &feed_kraken };
-static const char *const feed_type_names[] = { "sim", "file", "binance", "coinbase", "kraken", NULL };
+static const struct feed_type *const types[] = { &feed_sim, &feed_file, &feed_exec, &feed_binance, &feed_coinbase, &feed_kraken };
+static const char *const feed_type_names[] = { "sim", "file", "exec", "binance", "coinbase", "kraken", NULL };
 _Static_assert(sizeof(types) / sizeof(types[0]) + 1 == sizeof(feed_type_names) / sizeof(feed_type_names[0]),
     "a name for every type");
 
@@ -37,7 +37,7 @@ exchange_ok(const char *value, char *why, size_t why_size)
 
 static const struct conf_key common_keys[] = {
 	{ .name = "type", .type = CONF_ENUM, .offset = offsetof(struct feed_conf, type),
-	  .choices = feed_type_names, .help = "where the market comes from: sim (made up, the same for the same seed), file (CSV), or the exchange binance, coinbase or kraken, live" },
+	  .choices = feed_type_names, .help = "where the market comes from: sim (made up, the same for the same seed), file (CSV or JSON lines), exec (a program that prints JSON lines), or live the exchange binance, coinbase or kraken" },
 	{ .name = "exchange", .type = CONF_STR, .offset = offsetof(struct feed_conf, exchange),
 	  .def = "", .check = exchange_ok, .help = "column exchange of the tables; empty: the feed's name" },
 	{ .name = "symbols", .type = CONF_LIST, .offset = offsetof(struct feed_conf, symbols),
@@ -121,6 +121,9 @@ feed_free_all(struct feed **feeds)
 
 	if (feeds == NULL)
 		return;
+	for (size_t i = 0; (f = feeds[i]) != NULL; i++)
+		if (f->state != NULL && f->type->stop != NULL)
+			f->type->stop(f->state);
 	for (size_t i = 0; (f = feeds[i]) != NULL; i++) {
 		if (f->state != NULL)
 			f->type->close(f->state);
@@ -165,9 +168,21 @@ feed_source(const struct feed *f)
 }
 
 bool
+feed_brings_signals(const struct feed *f)
+{
+	return f->type->signals;
+}
+
+bool
 feed_is_real_time(const struct feed *f)
 {
 	return f->type->real_time;
+}
+
+bool
+feed_can_wait(const struct feed *f)
+{
+	return f->type->can_wait;
 }
 
 bool
@@ -198,6 +213,12 @@ feed_resume(struct feed *f)
 {
 	if (f->state != NULL)
 		f->type->resume(f->state);
+}
+
+bool
+feed_is_degraded(const struct feed *f)
+{
+	return f->state != NULL && f->type->degraded != NULL && f->type->degraded(f->state);
 }
 
 void

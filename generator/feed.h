@@ -11,6 +11,7 @@
 
 #include "common/conf.h"
 #include "generator/candle.h"
+#include "generator/signal.h"
 
 struct event_base;
 struct jsonw;
@@ -43,6 +44,11 @@ struct feed_handler {
 	 * begin anew.  Candles and trades go on at from_us.
 	 */
 	void	(*gap)(size_t symbol, int64_t from_us, void *arg);
+	/*
+	 * A finished signal, complete but for exchange, symbol, mode and
+	 * generated_us.  From there on it is the engine's.
+	 */
+	enum signal_verdict	(*signal)(size_t symbol, const struct signal *s, void *arg);
 	/* Before a run of the above in one turn of the loop, and after it. */
 	void	(*turn_begin)(void *arg);
 	void	(*turn_end)(void *arg);
@@ -63,9 +69,11 @@ struct feed_type {
 	enum candle_source	 source;	/* of candles built from its trades */
 	/*
 	 * Its market's time is the wall's: signals are judged by their age, and
-	 * it cannot be held back for long.
+	 * what waits for the database goes to the journal first.
 	 */
 	bool			 real_time;
+	bool			 can_wait;	/* nothing is lost while it is paused */
+	bool			 signals;	/* it may bring finished ones, so it needs no strategy */
 	const struct conf_key	*keys;		/* further keys of this type */
 	size_t			 conf_size;	/* of the struct they fill */
 	/* Checks across keys; errors to conf_error().  May be NULL. */
@@ -80,13 +88,15 @@ struct feed_type {
 	 */
 	void	*(*open)(struct event_base *base, const struct feed_conf *common, const void *conf,
 		    const int64_t *resume_us, size_t history, const struct feed_handler *handler, void *arg);
-	void	(*close)(void *state);
+	void	(*stop)(void *state);		/* begin what close would have to wait for; may be NULL */
+	void	(*close)(void *state);		/* may wait, a second at most */
 	void	(*pause)(void *state);		/* deliver nothing until resume: the writer is behind */
 	void	(*resume)(void *state);
 	void	(*status)(const void *state, struct jsonw *w);	/* members of the feed's STATUS object */
+	bool	(*degraded)(const void *state);	/* it brings nothing and should; NULL: never */
 };
 
-extern const struct feed_type feed_file, feed_sim, feed_binance, feed_coinbase, feed_kraken;
+extern const struct feed_type feed_exec, feed_file, feed_sim, feed_binance, feed_coinbase, feed_kraken;
 
 /* Read every [feed NAME]; errors to conf_error().  NULL-terminated array, owned: feed_free_all(). */
 struct feed	**feed_read_all(struct conf *file);
@@ -94,7 +104,9 @@ void		 feed_free_all(struct feed **feeds);
 void		 feed_print_conf(const struct feed *f, void *out_file);
 const struct feed_conf *feed_common(const struct feed *f);
 enum candle_source feed_source(const struct feed *f);
+bool		 feed_brings_signals(const struct feed *f);
 bool		 feed_is_real_time(const struct feed *f);
+bool		 feed_can_wait(const struct feed *f);
 
 /* Before feed_open(): as fast as it goes.  False, and nothing done, for a feed that is no recording. */
 bool		 feed_flat_out(struct feed *f);
@@ -104,5 +116,6 @@ void		 feed_open(struct feed *f, struct event_base *base, const int64_t *resume_
 		    const struct feed_handler *handler, void *arg);
 void		 feed_pause(struct feed *f);
 void		 feed_resume(struct feed *f);
+bool		 feed_is_degraded(const struct feed *f);
 void		 feed_status_json(const struct feed *f, struct jsonw *w);
 #endif

@@ -21,6 +21,7 @@
 #define TICK_MS		100
 #define TURN_TRADES	2000		/* handed out at most before the loop goes on */
 #define NOT_LIVE_MAX	400		/* bytes of STATUS for markets that are not live, by name */
+#define DEGRADED_US	INT64_C(30000000)
 #define URL_MAX		1024
 #define RECONNECT_MIN_MS 10000
 
@@ -400,6 +401,19 @@ state_word(const struct feed_exchange *f, const size_t counts[MARKET_STATES])
 	return counts[MARKET_REFUSED] > 0 || !links_is_online(f->links, &word) ? "degraded" : "live";
 }
 
+/* Nothing comes, and not only for a moment. */
+static bool
+is_degraded(const void *state)
+{
+	const struct feed_exchange	*f = state;
+	size_t				 counts[MARKET_STATES];
+
+	if (f->env.paused || f->all_live || clock_mono_us() - f->begun_us < DEGRADED_US)
+		return false;
+	count_states(f, counts);
+	return !links_is_open(f->links) || counts[MARKET_LIVE] == 0;
+}
+
 static void
 counts_json(const struct market_counts *c, struct jsonw *w)
 {
@@ -486,7 +500,7 @@ status_feed(const void *state, struct jsonw *w)
 	const struct feed_type feed_##id = { \
 		.name = #id, .source = SOURCE_TRADES, .real_time = true, .keys = exchange_keys, \
 		.conf_size = sizeof(struct feed_exchange_conf), .check = id##_check, .open = id##_open, .close = close_feed, \
-		.pause = pause_feed, .resume = resume_feed, .status = status_feed, \
+		.pause = pause_feed, .resume = resume_feed, .status = status_feed, .degraded = is_degraded, \
 	};
 
 EXCHANGE_FEED(binance)

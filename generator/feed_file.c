@@ -1,6 +1,7 @@
 /*
- * Candles or trades from a CSV file, flat out or at a pace.  Which column is
- * what: feed_file_layout.h.  The file is read once, from the first line.
+ * Candles or trades from a file, flat out or at a pace: CSV (which column is
+ * what: feed_file_layout.h) or JSON lines (line.h).  The file is read once, from
+ * the first line.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -14,7 +15,7 @@
 #include "generator/feed.h"
 #include "generator/feed_file_conf.h"
 #include "generator/feed_file_layout.h"
-#include "generator/feed_file_lines.h"
+#include "generator/lines.h"
 
 #define TURN_LINES	512		/* at most, and at most */
 #define TURN_US		2000
@@ -41,13 +42,15 @@ struct feed_file {
 	struct event		*turn;
 	struct lines		 lines;
 	struct layout		 layout;
+	struct line_market	 market;
+	struct jsonr		 json;
 	char			 separator;
 	struct file_symbol	*symbols;
 	enum file_state		 state;
 	bool			 paused, finished;
+	bool			 trades;	/* there were some, so the market's clock closes candles */
 	/* The record that is read and not yet due. */
 	bool			 pending;
-	size_t			 symbol;
 	struct file_row		 row;
 	/* Pace: market time runs by the wall from the first record on. */
 	int64_t			 market_from_us, wall_from_us;
@@ -91,43 +94,53 @@ find_symbol(const struct feed_file *f, size_t *symbol)
 static int64_t
 row_us(const struct feed_file *f)
 {
-	return f->layout.format == FORMAT_TRADES ? f->row.trade.time_us : f->row.candle.open_us;
+	return line_time_us(&f->row.line);
+}
+
+static enum line_result
+parse_csv(struct feed_file *f, char *line, size_t len, char *why)
+{
+	struct csv_field	 fields[LAYOUT_FIELDS_MAX];
+	const char		*split_why;
+	int			 count;
+
+	if ((count = csv_split(line, len, f->separator, fields, LAYOUT_FIELDS_MAX, &split_why)) == -1) {
+		snprintf(why, LINE_WHY_MAX, "%s", split_why);
+		return LINE_BAD;
+	}
+	if (!layout_row(&f->layout, (enum timeframe)f->common->timeframe, fields, count, &f->row, why, LINE_WHY_MAX))
+		return LINE_BAD;
+	return find_symbol(f, &f->row.line.symbol) ? LINE_TAKEN : LINE_OTHER;
 }
 
 /* One line into f->row; f->pending when it is to be delivered. */
 static void
 read_line(struct feed_file *f, char *line, size_t len)
 {
-	struct csv_field	 fields[LAYOUT_FIELDS_MAX];
+	struct line		*l = &f->row.line;
 	struct file_symbol	*s;
-	const char		*split_why;
-	char			 why[200];
-	int			 count;
+	char			 why[LINE_WHY_MAX];
+	enum line_result	 result;
 
 	if (len == 0 || (len == 1 && *line == '\r'))
 		return;
-	if ((count = csv_split(line, len, f->separator, fields, LAYOUT_FIELDS_MAX, &split_why)) == -1) {
-		bad_line(f, split_why);
-		return;
-	}
-	if (!layout_row(&f->layout, (enum timeframe)f->common->timeframe, fields, count, &f->row, why, sizeof(why))) {
+	result = f->layout.format == FORMAT_JSON ? line_parse(&f->json, &f->market, LINE_NO_CLOCK, line, len, l, why) :
+	    parse_csv(f, line, len, why);
+	if (result == LINE_BAD)
 		bad_line(f, why);
+	f->other_symbols += result == LINE_OTHER;
+	if (result != LINE_TAKEN)
 		return;
-	}
-	if (!find_symbol(f, &f->symbol)) {
-		f->other_symbols++;
-		return;
-	}
-	s = &f->symbols[f->symbol];
-	if (f->layout.format == FORMAT_CANDLES) {
-		if (f->row.candle.open_us <= s->last_open_us) {
-			bad_line(f, f->row.candle.open_us == s->last_open_us ? "a second candle of this time" :
+	s = &f->symbols[l->symbol];
+	if (l->kind == LINE_CANDLE) {
+		if (l->candle.open_us <= s->last_open_us) {
+			bad_line(f, l->candle.open_us == s->last_open_us ? "a second candle of this time" :
 			    "a candle older than the one before it");
 			return;
 		}
-		s->last_open_us = f->row.candle.open_us;
-	} else if (f->layout.at[COLUMN_ID] == -1)
-		f->row.trade.id = s->next_id++;
+		s->last_open_us = l->candle.open_us;
+	} else if (l->kind == LINE_TRADE && !l->has_id)
+		l->trade.id = s->next_id++;
 	if (row_us(f) < s->resume_us)
 		f->before_resume++;
 	else
@@ -147,6 +160,7 @@ next_line(struct feed_file *f)
 	case LINES_TOO_LONG:
 		bad_line(f, "the line is too long");
 		break;
+	case LINES_AGAIN:	/* never of a file */
 	case LINES_END:
 		f->state = FILE_ENDED;
 		break;
@@ -182,15 +196,35 @@ begin_pace(struct feed_file *f)
 }
 
 static void
+deliver_signal(struct feed_file *f)
+{
+	const struct line	*l = &f->row.line;
+	enum signal_verdict	 verdict = f->handler.signal(l->symbol, &l->signal, f->arg);
+
+	if (verdict != VERDICT_OPENED && verdict != VERDICT_REPEATED)
+		bad_line(f, signal_verdict_words[verdict]);
+}
+
+static void
 deliver(struct feed_file *f)
 {
+	const struct line	*l = &f->row.line;
+
 	f->pending = false;
 	f->market_us = row_us(f);
 	f->delivered++;
-	if (f->layout.format == FORMAT_TRADES)
-		f->handler.trade(f->symbol, &f->row.trade, f->arg);
-	else
-		f->handler.candle(f->symbol, &f->row.candle, f->arg);
+	switch (l->kind) {
+	case LINE_TRADE:
+		f->trades = true;
+		f->handler.trade(l->symbol, &l->trade, f->arg);
+		break;
+	case LINE_CANDLE:
+		f->handler.candle(l->symbol, &l->candle, f->arg);
+		break;
+	case LINE_SIGNAL:
+		deliver_signal(f);
+		break;
+	}
 }
 
 static bool
@@ -273,7 +307,7 @@ turn_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	f->handler.turn_begin(f->arg);
 	more = deliver_due(f);
-	if (f->state == FILE_PACED && f->layout.format == FORMAT_TRADES && !f->paused)
+	if (f->state == FILE_PACED && f->trades && !f->paused)
 		tell_clock(f);
 	f->handler.turn_end(f->arg);
 	if (is_over(f))
@@ -330,7 +364,8 @@ file_open(struct event_base *base, const struct feed_conf *common, const void *c
 	if ((f->turn = evtimer_new(base, turn_cb, f)) == NULL)
 		fatalx("feed", "cannot make a timer");
 	f->lines.fd = -1;
-	if (file_find_data(&f->lines, &f->layout, f->conf, (enum timeframe)common->timeframe, open_problem, f))
+	f->market = file_market(common);
+	if (file_find_data(&f->lines, &f->layout, f->conf, common, open_problem, f))
 		log_opened(f);
 	else
 		f->state = FILE_FAILED;
@@ -345,6 +380,7 @@ file_close(void *state)
 
 	event_free(f->turn);
 	lines_close(&f->lines);
+	jsonr_release(&f->json);
 	free(f->symbols);
 	free(f);
 }
@@ -390,6 +426,6 @@ file_status(const void *state, struct jsonw *w)
 }
 
 const struct feed_type feed_file = {
-	.name = "file", .source = SOURCE_TRADES, .keys = file_keys, .conf_size = sizeof(struct feed_file_conf), .check = file_check,
+	.name = "file", .source = SOURCE_TRADES, .can_wait = true, .keys = file_keys, .conf_size = sizeof(struct feed_file_conf), .check = file_check,
 	.flat_out = file_flat_out, .open = file_open, .close = file_close, .pause = file_pause, .resume = file_resume, .status = file_status,
 };

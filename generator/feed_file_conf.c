@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const file_format_names[] = { "auto", "candles", "trades", NULL };
+const char *const file_format_names[] = { "auto", "candles", "trades", "json", NULL };
 static const char *const header_names[] = { "auto", "yes", "no", NULL };
 static const char *const unit_names[] = { "auto", "s", "ms", "us", "iso", NULL };
 static const char *const on_error_names[] = { "skip", "stop", NULL };
@@ -31,9 +31,11 @@ separator_ok(const char *value, char *why, size_t why_size)
 	  .def = "", .help = "column of the " what ": name in the header or number from 1; empty: the usual ones" }
 
 const struct conf_key file_keys[] = {
-	{ .name = "path", .type = CONF_STR, .offset = offsetof(struct feed_file_conf, path), .help = "the CSV file" },
+	{ .name = "path", .type = CONF_STR, .offset = offsetof(struct feed_file_conf, path),
+	  .help = "the file: CSV, or JSON lines as docs/exec.md has them" },
 	{ .name = "format", .type = CONF_ENUM, .offset = offsetof(struct feed_file_conf, layout.format),
-	  .def = "auto", .choices = file_format_names, .help = "what a line is; auto: by the columns" },
+	  .def = "auto", .choices = file_format_names,
+	  .help = "what a line is: candles or trades as CSV, or json; auto: by the first line" },
 	COLUMN_KEY("time_column", COLUMN_TIME, "time (of candles: when they open)"),
 	COLUMN_KEY("open_column", COLUMN_OPEN, "candles' open"),
 	COLUMN_KEY("high_column", COLUMN_HIGH, "candles' high"),
@@ -59,55 +61,110 @@ const struct conf_key file_keys[] = {
 	{ .name = NULL }
 };
 
-/* The first line that is not empty, in fields; their number, or -1 with the problem told. */
-static int
-first_fields(struct lines *l, char separator, struct csv_field *fields, layout_problem_cb problem, void *arg)
+/* The first line that is not empty; false with the problem told. */
+static bool
+first_line(struct lines *l, char **line, size_t *len, layout_problem_cb problem, void *arg)
 {
-	const char		*why = "it has no line";
-	char			*line;
-	size_t			 len;
-	int			 count;
 	enum lines_result	 result;
 
-	while ((result = lines_next(l, &line, &len)) == LINES_LINE && (len == 0 || (len == 1 && *line == '\r')))
+	while ((result = lines_next(l, line, len)) == LINES_LINE && (*len == 0 || (*len == 1 && **line == '\r')))
 		;
-	if (result == LINES_LINE && (count = csv_split(line, len, separator, fields, LAYOUT_FIELDS_MAX, &why)) != -1)
-		return count;
-	if (result == LINES_ERROR)
-		why = strerror(errno);
-	else if (result == LINES_TOO_LONG)
-		why = "its first line is too long";
-	problem("path", why, arg);
-	return -1;
+	if (result == LINES_LINE)
+		return true;
+	problem("path", result == LINES_ERROR ? strerror(errno) : result == LINES_TOO_LONG ? "its first line is too long" :
+	    "it has no line", arg);
+	return false;
 }
 
-bool
-file_find_data(struct lines *l, struct layout *layout, const struct feed_file_conf *conf, enum timeframe tf,
+struct line_market
+file_market(const struct feed_conf *common)
+{
+	return (struct line_market){
+		.symbols = common->symbols.items, .count = common->symbols.count, .timeframe = (enum timeframe)common->timeframe
+	};
+}
+
+/* Without names the columns may be a guess: a wrong one shows in the first line. */
+static bool
+first_row_ok(const struct layout *layout, enum timeframe tf, const struct csv_field *fields, int count,
+    layout_problem_cb problem, void *arg)
+{
+	struct file_row	 row;
+	char		 text[300], why[200];
+
+	if (layout->has_header || layout_row(layout, tf, fields, count, &row, why, sizeof(why)))
+		return true;
+	snprintf(text, sizeof(text), "the first line has no names and cannot be read: %s; "
+	    "say which column is what, and the time_unit", why);
+	problem("path", text, arg);
+	return false;
+}
+
+static bool
+find_csv(struct layout *layout, const struct feed_file_conf *conf, const struct feed_conf *common, char *line, size_t len,
     layout_problem_cb problem, void *arg)
 {
 	struct csv_field	 fields[LAYOUT_FIELDS_MAX];
-	struct file_row		 row;
-	char			 text[300], why[200];
-	int			 count;
-	bool			 ok = false;
+	const char		*why;
+	int			 count = csv_split(line, len, file_separator(conf), fields, LAYOUT_FIELDS_MAX, &why);
+
+	if (count == -1) {
+		problem("path", why, arg);
+		return false;
+	}
+	if (common->symbols.count > 1 && conf->layout.columns[COLUMN_SYMBOL] == NULL)
+		problem("symbols", "are more than one: say in symbol_column which line is whose", arg);
+	else if (layout_find(layout, &conf->layout, fields, count, problem, arg))
+		return first_row_ok(layout, (enum timeframe)common->timeframe, fields, count, problem, arg);
+	return false;
+}
+
+static bool
+find_json(struct layout *layout, const struct feed_file_conf *conf, const struct feed_conf *common, char *line, size_t len,
+    layout_problem_cb problem, void *arg)
+{
+	struct line_market	 market = file_market(common);
+	struct jsonr		 scratch = { 0 };
+	struct line		 first;
+	char			 text[300], why[LINE_WHY_MAX];
+	bool			 ok = true;
+
+	*layout = (struct layout){ .format = FORMAT_JSON };
+	for (int i = 0; i < COLUMNS; i++) {
+		layout->at[i] = -1;
+		if (conf->layout.columns[i] == NULL)
+			continue;
+		problem(file_column_keys[i], "has no meaning for JSON lines: leave it out", arg);
+		ok = false;
+	}
+	if (line_parse(&scratch, &market, LINE_NO_CLOCK, line, len, &first, why) == LINE_BAD) {
+		snprintf(text, sizeof(text), "the first line cannot be read: %s", why);
+		problem("path", text, arg);
+		ok = false;
+	}
+	jsonr_release(&scratch);
+	return ok;
+}
+
+bool
+file_find_data(struct lines *l, struct layout *layout, const struct feed_file_conf *conf, const struct feed_conf *common,
+    layout_problem_cb problem, void *arg)
+{
+	char	 text[300], *line;
+	size_t	 len;
+	bool	 ok = false, json;
 
 	if (lines_open(l, conf->path) == -1) {
-		snprintf(text, sizeof(text), "%.100s cannot be read (%s): name a CSV file that the generator's user may read",
-		    conf->path, strerror(errno));
+		snprintf(text, sizeof(text), "%.100s cannot be read (%s): name a file of CSV or JSON lines that the generator's user"
+		    " may read", conf->path, strerror(errno));
 		problem("path", text, arg);
 		return false;
 	}
-	if ((count = first_fields(l, file_separator(conf), fields, problem, arg)) == -1)
+	if (!first_line(l, &line, &len, problem, arg))
 		goto out;
-	if (!layout_find(layout, &conf->layout, fields, count, problem, arg))
+	json = conf->layout.format == FORMAT_JSON || (conf->layout.format == FORMAT_AUTO && *line == '{');
+	if (!(json ? find_json : find_csv)(layout, conf, common, line, len, problem, arg))
 		goto out;
-	/* Without names the columns may be a guess: a wrong one shows here. */
-	if (!layout->has_header && !layout_row(layout, tf, fields, count, &row, why, sizeof(why))) {
-		snprintf(text, sizeof(text), "the first line has no names and cannot be read: %s; "
-		    "say which column is what, and the time_unit", why);
-		problem("path", text, arg);
-		goto out;
-	}
 	if (!layout->has_header && lines_rewind(l) == -1) {
 		problem("path", strerror(errno), arg);
 		goto out;
@@ -140,8 +197,6 @@ file_check(struct conf *file, const struct conf_section *section, const struct f
 	struct lines		 lines;
 	struct layout		 layout;
 
-	if (common->symbols.count > 1 && c->layout.columns[COLUMN_SYMBOL] == NULL)
-		conf_error(file, section, "symbols", "are more than one: say in symbol_column which line is whose");
-	if (c->path != NULL && file_find_data(&lines, &layout, c, (enum timeframe)common->timeframe, check_problem, &check))
+	if (c->path != NULL && file_find_data(&lines, &layout, c, common, check_problem, &check))
 		lines_close(&lines);
 }

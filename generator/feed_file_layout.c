@@ -5,10 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/clock.h"
-
 #define NAMES_MAX	14
-#define TIME_MAX_US	INT64_C(253402300800000000)	/* the year 10000 */
 
 const char *const file_column_keys[COLUMNS] = {
 	[COLUMN_TIME] = "time_column", [COLUMN_OPEN] = "open_column", [COLUMN_HIGH] = "high_column",
@@ -167,7 +164,7 @@ layout_find(struct layout *l, const struct layout_conf *conf, const struct csv_f
 
 	if (count > LAYOUT_FIELDS_MAX)
 		count = LAYOUT_FIELDS_MAX;
-	l->time_unit = (enum file_time_unit)conf->time_unit;
+	l->time_unit = (enum time_unit)conf->time_unit;
 	l->has_header = conf->header == HEADER_AUTO ? is_header(fields, count) : conf->header == HEADER_YES;
 	l->format = conf->format == FORMAT_AUTO ? guess_format(l, conf, fields, count) : (enum file_format)conf->format;
 	describe_columns(l, fields, count, has, sizeof(has));
@@ -191,49 +188,6 @@ layout_find(struct layout *l, const struct layout_conf *conf, const struct csv_f
 }
 
 /* A line */
-
-/* `d` in units of 10^-power seconds as microseconds; false out of the calendar. */
-static bool
-scale_time(struct decimal d, int power, int64_t *time_us)
-{
-	int64_t	 us = d.units;
-	int	 shift = 6 - power - d.scale;
-
-	for (; shift > 0; shift--)
-		if (__builtin_mul_overflow(us, 10, &us))
-			return false;
-	for (; shift < 0; shift++)
-		us /= 10;
-	*time_us = us;
-	return us >= 0 && us < TIME_MAX_US;
-}
-
-/*
- * Which unit a number must be in: seconds have 9 to 11 digits between 1973 and
- * 5138, milliseconds and microseconds three and six more.
- */
-static enum file_time_unit
-guess_unit(struct decimal d)
-{
-	double	 value = decimal_double(d);
-
-	return value < 1e8 ? UNIT_AUTO : value < 1e11 ? UNIT_S : value < 1e14 ? UNIT_MS : value < 1e17 ? UNIT_US : UNIT_AUTO;
-}
-
-static bool
-read_time(enum file_time_unit unit, struct csv_field f, int64_t *time_us)
-{
-	static const int	 powers[] = { [UNIT_S] = 0, [UNIT_MS] = 3, [UNIT_US] = 6 };
-	struct decimal		 d;
-
-	if (unit != UNIT_ISO && decimal_parse(f.text, f.len, &d)) {
-		if (unit == UNIT_AUTO && (unit = guess_unit(d)) == UNIT_AUTO)
-			return false;
-		return scale_time(d, powers[unit], time_us);
-	}
-	return (unit == UNIT_ISO || unit == UNIT_AUTO) && clock_parse_iso(f.text, f.len, time_us) &&
-	    *time_us > -TIME_MAX_US && *time_us < TIME_MAX_US;
-}
 
 static bool
 read_number(const struct layout *l, enum file_column column, const struct csv_field *fields, struct decimal *out,
@@ -276,7 +230,6 @@ read_candle(const struct layout *l, enum timeframe tf, const struct csv_field *f
 	for (int i = 0; i < 4; i++)
 		if (!read_number(l, (enum file_column)(COLUMN_OPEN + i), fields, prices[i], why, why_size))
 			return false;
-	c->volume = (struct decimal){ 0 };
 	if (l->at[COLUMN_VOLUME] != -1 && !read_number(l, COLUMN_VOLUME, fields, &c->volume, why, why_size))
 		return false;
 	c->trades = -1;
@@ -297,7 +250,7 @@ layout_row(const struct layout *l, enum timeframe tf, const struct csv_field *fi
 			return false;
 		}
 	time = trimmed(fields[l->at[COLUMN_TIME]]);
-	if (!read_time(l->time_unit, time, &time_us)) {
+	if (!timestamp_parse(l->time_unit, time.text, time.len, &time_us)) {
 		snprintf(why, why_size, "time '%.*s' is none%s", time.len > 40 ? 40 : (int)time.len, time.text,
 		    l->time_unit == UNIT_AUTO ? "" : " in this time_unit");
 		return false;
@@ -305,7 +258,10 @@ layout_row(const struct layout *l, enum timeframe tf, const struct csv_field *fi
 	row->symbol = (struct csv_field){ 0 };
 	if (l->at[COLUMN_SYMBOL] != -1)
 		row->symbol = trimmed(fields[l->at[COLUMN_SYMBOL]]);
-	row->trade.time_us = row->candle.open_us = time_us;
-	return l->format == FORMAT_TRADES ? read_trade(l, fields, &row->trade, why, why_size) :
-	    read_candle(l, tf, fields, &row->candle, why, why_size);
+	row->line.kind = l->format == FORMAT_TRADES ? LINE_TRADE : LINE_CANDLE;
+	row->line.has_id = l->at[COLUMN_ID] != -1;
+	row->line.trade = (struct trade){ .time_us = time_us };
+	row->line.candle = (struct candle){ .open_us = time_us };
+	return l->format == FORMAT_TRADES ? read_trade(l, fields, &row->line.trade, why, why_size) :
+	    read_candle(l, tf, fields, &row->line.candle, why, why_size);
 }

@@ -10,6 +10,8 @@
 
 #include "generator/candle.h"
 #include "generator/csv.h"
+#include "generator/line.h"
+#include "generator/timestamp.h"
 
 #define LAYOUT_FIELDS_MAX	128	/* columns beyond are not looked at */
 
@@ -20,9 +22,8 @@ enum file_column {
 };
 extern const char *const file_column_keys[COLUMNS];	/* "time_column" … */
 
-enum file_format { FORMAT_AUTO, FORMAT_CANDLES, FORMAT_TRADES };
+enum file_format { FORMAT_AUTO, FORMAT_CANDLES, FORMAT_TRADES, FORMAT_JSON };
 enum file_header { HEADER_AUTO, HEADER_YES, HEADER_NO };
-enum file_time_unit { UNIT_AUTO, UNIT_S, UNIT_MS, UNIT_US, UNIT_ISO };
 
 /* What the configuration says of it. */
 struct layout_conf {
@@ -32,7 +33,7 @@ struct layout_conf {
 
 struct layout {
 	enum file_format	 format;	/* not FORMAT_AUTO */
-	enum file_time_unit	 time_unit;
+	enum time_unit		 time_unit;
 	bool			 has_header;
 	int			 at[COLUMNS];	/* index of the field, -1: none */
 };
@@ -48,12 +49,11 @@ bool	 layout_find(struct layout *l, const struct layout_conf *conf, const struct
 	    layout_problem_cb problem, void *arg);
 
 struct file_row {
-	struct csv_field	 symbol;	/* with a column for it */
-	struct trade		 trade;		/* FORMAT_TRADES; id 0 without a column for it */
-	struct candle		 candle;	/* FORMAT_CANDLES */
+	struct csv_field	 symbol;	/* of CSV with a column for it */
+	struct line		 line;		/* of CSV, its `symbol` is left to the caller */
 };
 
-/* Read a line's fields; false, with a line of why, when they are no good trade or candle. */
+/* Read a line's fields (never FORMAT_JSON); false, with a line of why, when they are no good trade or candle. */
 bool	 layout_row(const struct layout *l, enum timeframe tf, const struct csv_field *fields, int count,
 	    struct file_row *row, char *why, size_t why_size);
 #endif

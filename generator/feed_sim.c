@@ -324,6 +324,6 @@ sim_status(const void *state, struct jsonw *w)
 }
 
 const struct feed_type feed_sim = {
-	.name = "sim", .source = SOURCE_SIM, .keys = sim_keys, .conf_size = sizeof(struct feed_sim_conf), .check = sim_check,
+	.name = "sim", .source = SOURCE_SIM, .can_wait = true, .keys = sim_keys, .conf_size = sizeof(struct feed_sim_conf), .check = sim_check,
 	.open = sim_open, .close = sim_close, .pause = sim_pause, .resume = sim_resume, .status = sim_status,
 };

@@ -134,7 +134,7 @@ load_signals(struct loader *l)
 {
 	const struct loader_stream	*s = &l->streams[l->at];
 	char				 since[32];
-	/* Without candles nothing closed can matter either: NULL is never reached. */
+	/* Without candles nothing else that is closed can matter: NULL is never reached. */
 	const char			*values[] = { s->exchange, s->symbol, signal_mode_names[l->mode],
 					    s->resume_us == INT64_MIN ? NULL : since };
 
@@ -144,7 +144,9 @@ load_signals(struct loader *l)
 	    ", entry, initial_stop, stop_loss, targets, confidence, reason, indicators, status, targets_hit, last_price,"
 	    " max_favorable, max_adverse, exit_price, exit_reason, outcome, " EPOCH_US("closed_at")
 	    " FROM signals WHERE exchange = $1 AND symbol = $2 AND mode = $3"
-	    " AND (status = 'active' OR closed_at >= to_timestamp($4::bigint / 1000000.0))"
+	    " AND (status = 'active' OR closed_at >= to_timestamp($4::bigint / 1000000.0)"
+	    " OR (timeframe, strategy, candle_open_time) IN (SELECT timeframe, strategy, max(candle_open_time) FROM signals"
+	    " WHERE exchange = $1 AND symbol = $2 AND mode = $3 GROUP BY timeframe, strategy))"
 	    " ORDER BY candle_open_time, id", 4, values, signals_cb, l) == -1)
 		fatalx("loader", "the connection was lost while loading: starting over");
 }

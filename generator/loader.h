@@ -1,8 +1,8 @@
 /*
  * loader: at a start, bring the engine back to where the last commit left it:
- * for each stream the newest candles as history, then its active signals and
- * the recently closed ones.  Active signals of markets that no feed has any more
- * are expired, void, once their time is over.
+ * for each stream the newest candles as history, then its active signals, the
+ * recently closed ones and the last one of each strategy.  Active signals of
+ * markets that no feed has any more are expired, void, once their time is over.
  */
 #ifndef TOCSIN_GENERATOR_LOADER_H
 #define TOCSIN_GENERATOR_LOADER_H

@@ -28,7 +28,7 @@ struct source {
 	struct service		*service;
 	struct feed		*feed;
 	struct loader_stream	*streams;	/* one a symbol, within service.streams */
-	bool			 ended;
+	bool			 ended, held_back;
 };
 
 struct service {
@@ -158,6 +158,14 @@ feed_gap_cb(size_t symbol, int64_t from_us, void *arg)
 	stream_gap(src->streams[symbol].stream, from_us);
 }
 
+static enum signal_verdict
+feed_signal_cb(size_t symbol, const struct signal *signal, void *arg)
+{
+	struct source	*src = arg;
+
+	return stream_signal(src->streams[symbol].stream, signal);
+}
+
 static void
 feed_turn_begin_cb(void *arg)
 {
@@ -166,20 +174,25 @@ feed_turn_begin_cb(void *arg)
 	engine_set_wall_us(src->service->conf.engine, clock_wall_us());
 }
 
-/* The live market does not wait: its rows go to the journal. */
+/*
+ * Feeds that can wait do so while rows pile up.  One that is live waits only
+ * when the room for them runs short: what it says may exist nowhere else.
+ */
 static void
-hold_back(struct service *s, bool hold)
+hold_back(struct service *s)
 {
-	if (hold == s->held_back)
-		return;
-	s->held_back = hold;
-	for (size_t i = 0; i < s->source_count; i++)
-		if (feed_is_real_time(s->sources[i].feed))
-			continue;
-		else if (hold)
+	bool	 full = writer_is_full(s->writer), short_of_room = writer_is_short_of_room(s->writer), hold;
+
+	s->held_back = false;
+	for (size_t i = 0; i < s->source_count; i++) {
+		hold = feed_can_wait(s->sources[i].feed) && (feed_is_real_time(s->sources[i].feed) ? short_of_room : full);
+		if (hold && !s->sources[i].held_back)
 			feed_pause(s->sources[i].feed);
-		else
+		else if (!hold && s->sources[i].held_back)
 			feed_resume(s->sources[i].feed);
+		s->sources[i].held_back = hold;
+		s->held_back = s->held_back || hold;
+	}
 }
 
 static void
@@ -188,7 +201,7 @@ feed_turn_end_cb(void *arg)
 	struct source	*src = arg;
 
 	writer_flush(src->service->writer);
-	hold_back(src->service, writer_is_full(src->service->writer));
+	hold_back(src->service);
 }
 
 static void
@@ -225,7 +238,7 @@ feed_ended_cb(bool ok, void *arg)
 
 static const struct feed_handler feed_handler = {
 	.trade = feed_trade_cb, .candle = feed_candle_cb, .clock = feed_clock_cb, .correct = feed_correct_cb,
-	.gap = feed_gap_cb, .turn_begin = feed_turn_begin_cb,
+	.gap = feed_gap_cb, .signal = feed_signal_cb, .turn_begin = feed_turn_begin_cb,
 	.turn_end = feed_turn_end_cb, .live_from = feed_live_from_cb, .ended = feed_ended_cb,
 };
 
@@ -240,7 +253,7 @@ writer_committed_cb(void *arg)
 
 	load_if_ready(s);
 	if (!s->stopping)
-		hold_back(s, writer_is_full(s->writer));
+		hold_back(s);
 	finish_if_done(s);
 }
 
@@ -378,12 +391,21 @@ hup_cb(evutil_socket_t sig, short what, void *arg)
 	log_info("generator", "log reopened");
 }
 
+static bool
+is_degraded(const struct service *s)
+{
+	for (size_t i = 0; i < s->source_count; i++)
+		if (feed_is_degraded(s->sources[i].feed))
+			return true;
+	return !session_is_up(s->session);
+}
+
 static void
 status_cb(struct jsonw *w, void *arg)
 {
 	struct service	*s = arg;
 
-	jsonw_str(w, "state", !session_is_up(s->session) ? "degraded" : s->held_back ? "held back" : s->loaded ? "ready" : "loading");
+	jsonw_str(w, "state", is_degraded(s) ? "degraded" : s->held_back ? "held back" : s->loaded ? "ready" : "loading");
 	jsonw_str(w, "session", session_state(s->session));
 	jsonw_int(w, "work", (int64_t)(s->trades + s->candles));
 	pg_status_json(session_pg(s->session), w, "database");

@@ -22,6 +22,16 @@ extern const char *const signal_exit_names[];
 extern const char *const signal_outcome_names[];
 extern const char *const signal_mode_names[];
 
+/* What becomes of a finished signal that comes from outside. */
+enum signal_verdict {
+	VERDICT_OPENED,
+	VERDICT_REPEATED,	/* known already, or one of the same side is active */
+	VERDICT_LATE,		/* its market has gone on beyond its candle */
+	VERDICT_RESERVED,	/* its strategy has the name of one that is configured */
+	VERDICT_TOO_MANY	/* strategies on one stream */
+};
+extern const char *const signal_verdict_words[];	/* for people; NULL for VERDICT_OPENED */
+
 struct signal {
 	/* Identity: the unique key of the table. */
 	char			 exchange[33];

@@ -346,6 +346,12 @@ spool_is_empty(const struct spool *s)
 	return s->kept == NULL && (s->journal == NULL || journal_all_in_hand(s->journal));
 }
 
+bool
+spool_is_short_of_room(const struct spool *s)
+{
+	return s->kept_bytes > s->memory_max / 2 || (s->journal != NULL && journal_waiting(s->journal) > s->journal_max / 2);
+}
+
 uint64_t
 spool_bytes(const struct spool *s)
 {

@@ -39,6 +39,7 @@ struct batch	*spool_next(struct spool *s, size_t bytes);
 void		 spool_done(struct spool *s);
 
 bool		 spool_is_empty(const struct spool *s);		/* nothing waits to be handed out */
+bool		 spool_is_short_of_room(const struct spool *s);	/* more than half of it is taken */
 uint64_t	 spool_bytes(const struct spool *s);		/* waiting to be handed out */
 bool		 spool_is_on_disk(const struct spool *s);	/* and none of it in memory alone */
 

@@ -430,6 +430,12 @@ writer_is_full(const struct writer *w)
 }
 
 bool
+writer_is_short_of_room(const struct writer *w)
+{
+	return spool_is_short_of_room(w->spool);
+}
+
+bool
 writer_is_idle(const struct writer *w)
 {
 	return w->in_flight == NULL && batch_rows(w->gathering) == 0 && spool_is_empty(w->spool);

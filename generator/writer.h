@@ -54,6 +54,7 @@ void		 writer_session_down(struct writer *w);
 bool		 writer_save(struct writer *w);
 
 bool		 writer_is_full(const struct writer *w);
+bool		 writer_is_short_of_room(const struct writer *w);	/* soon rows will have to be dropped */
 bool		 writer_is_idle(const struct writer *w);	/* nothing gathered, waiting or in flight */
 void		 writer_status_json(const struct writer *w, struct jsonw *json);
 #endif

@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/command.h"
 #include "watchdog/check_private.h"
-#include "watchdog/command.h"
 
 #define VERSION_LIMIT_MS	5000
 #define CONF_LIMIT_MS		30000	/* it may look users and host names up */

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/command.h"
 #include "common/log.h"
-#include "watchdog/command.h"
 #include "watchdog/listen.h"
 
 #define GROUPS_MAX	256

@@ -65,7 +65,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!found)
 			found = layout_find(&layout, &conf, fields, count, ignore_problem, NULL);
 		else if (layout_row(&layout, TF_1M, fields, count, &row, why, sizeof(why)) &&
-		    layout.format == FORMAT_CANDLES && !candle_ok(&row.candle, TF_1M, why, sizeof(why)))
+		    layout.format == FORMAT_CANDLES && !candle_ok(&row.line.candle, TF_1M, why, sizeof(why)))
 			abort();
 		if (lf == end)
 			break;

@@ -33,7 +33,13 @@ walk(struct jsonv v, int depth)
 		count++;
 		walk(e, depth + 1);
 	}
-	if (jsonv_is_array(v) && count != jsonv_count(v))
+	for (struct jsonv k = jsonv_first_key(v); k.at != -1; k = jsonv_next_key(k)) {
+		if (!jsonv_is_string(k))
+			abort();
+		count++;
+		walk(jsonv_of_key(k), depth + 1);
+	}
+	if ((jsonv_is_array(v) || jsonv_is_object(v)) && count != jsonv_count(v))
 		abort();
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "tests/unit/unit.h"
-#include "watchdog/command.h"
+#include "common/command.h"
 
 /* The words of `text`, joined by '|'. */
 static void

@@ -88,6 +88,14 @@ candle_cb(size_t symbol, const struct candle *c, void *arg)
 	record(symbol, c->open_us);
 }
 
+static enum signal_verdict
+signal_cb(size_t symbol, const struct signal *s, void *arg)
+{
+	(void)arg;
+	record(symbol, s->candle_close_us);
+	return strcmp(s->strategy, "taken") == 0 ? VERDICT_RESERVED : VERDICT_OPENED;
+}
+
 static void
 clock_cb(size_t symbol, int64_t now_us, void *arg)
 {
@@ -134,7 +142,7 @@ resume_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 static const struct feed_handler handler = {
-	.trade = trade_cb, .candle = candle_cb, .clock = clock_cb, .turn_begin = turn_begin_cb, .turn_end = turn_end_cb,
+	.trade = trade_cb, .candle = candle_cb, .signal = signal_cb, .clock = clock_cb, .turn_begin = turn_begin_cb, .turn_end = turn_end_cb,
 	.ended = ended_cb,
 };
 
@@ -443,6 +451,62 @@ a_line_beyond_the_buffer_is_one_bad_line(void **state)
 	assert_status("\"lines\":4");
 }
 
+/* JSON lines */
+
+static void
+json_lines_are_known_by_the_first_one(void **state)
+{
+	(void)state;
+	run("\xef\xbb\xbf\n{\"price\":\"1.50\",\"quantity\":2,\"time\":1767225600}\r\n\n"
+	    "{\"price\":0,\"quantity\":2,\"time\":1767225600}\nnonsense\n"
+	    "{\"price\":2,\"quantity\":2,\"time\":1767225601}\n{\"symbol\":\"C/D\",\"price\":2}", "symbols = A/B", NULL, 0, 0, 0);
+	assert_int_equal(rec.count, 2);
+	assert_decimal(rec.trades[0].price, "1.5");
+	assert_int_equal(rec.trades[1].id, 2);
+	assert_status("\"bad_lines\":2");
+	assert_status("\"other_symbols\":1");
+	assert_status("\"lines\":7");
+}
+
+static void
+json_candles_and_signals_of_several_symbols(void **state)
+{
+	const char	*text =
+	    "{\"symbol\":\"A/B\",\"time\":1767225600,\"open\":1,\"high\":2,\"low\":1,\"close\":2}\n"
+	    "{\"symbol\":\"C/D\",\"time\":1767225600,\"open\":3,\"high\":3,\"low\":3,\"close\":3}\n"
+	    "{\"symbol\":\"A/B\",\"time\":1767225600,\"open\":1,\"high\":2,\"low\":1,\"close\":2}\n"
+	    "{\"symbol\":\"A/B\",\"time\":1767225660,\"strategy\":\"s\",\"side\":\"long\",\"entry\":2,\"stop_loss\":1,\"targets\":[3]}\n"
+	    "{\"symbol\":\"A/B\",\"time\":1767225660,\"strategy\":\"taken\",\"side\":\"long\",\"entry\":2,\"stop_loss\":1,\"targets\":[3]}\n"
+	    "{\"symbol\":\"A/B\",\"time\":1767225660,\"open\":1,\"high\":2,\"low\":1,\"close\":2,\"closed\":false}\n"
+	    "{\"symbol\":\"A/B\",\"time\":1767225660,\"open\":1,\"high\":2,\"low\":1,\"close\":2,\"closed\":true}\n";
+
+	(void)state;
+	run(text, "symbols = A/B, C/D\nformat = json", NULL, 0, 0, 0);
+	assert_int_equal(rec.count, 5);
+	assert_int_equal(rec.symbol[1], 1);
+	assert_decimal(rec.candles[1].close, "3");
+	assert_int_equal(rec.candles[4].open_us, T0 + MINUTE);
+	/* The second candle of a time, and the signal that was refused. */
+	assert_status("\"bad_lines\":2");
+	/* A restart behind the first minute. */
+	run(text, "symbols = A/B, C/D", (const int64_t[]){ T0 + MINUTE, T0 + MINUTE }, 0, 0, 0);
+	assert_int_equal(rec.count, 3);
+	run(text, "symbols = A/B, C/D\non_error = stop", NULL, 0, 0, 0);
+	assert_int_equal(rec.count, 2);
+	assert_status("\"state\":\"failed\"");
+}
+
+static void
+json_that_cannot_be_read_is_found_by_the_check(void **state)
+{
+	(void)state;
+	ASSERT_REFUSED("{\"price\":1}\n", "symbols = A/B", "path: the first line cannot be read: no quantity");
+	ASSERT_REFUSED("{\"price\":1}\n", "symbols = A/B, C/D", "path: the first line cannot be read: no symbol, and the feed has several");
+	ASSERT_REFUSED("time,price\n", "symbols = A/B\nformat = json", "path: the first line cannot be read: it is no JSON");
+	ASSERT_REFUSED("{\"price\":1,\"quantity\":1,\"time\":1767225600}\n", "symbols = A/B\ntime_column = 2",
+	    "time_column: has no meaning for JSON lines");
+}
+
 /* What the check finds */
 
 static void
@@ -614,6 +678,9 @@ main(void)
 		cmocka_unit_test(a_bad_line_can_end_the_feed),
 		cmocka_unit_test(candles_come_in_order_and_once),
 		cmocka_unit_test(a_line_beyond_the_buffer_is_one_bad_line),
+		cmocka_unit_test(json_lines_are_known_by_the_first_one),
+		cmocka_unit_test(json_candles_and_signals_of_several_symbols),
+		cmocka_unit_test(json_that_cannot_be_read_is_found_by_the_check),
 		cmocka_unit_test(a_missing_or_useless_file_is_found_by_the_check),
 		cmocka_unit_test(the_common_keys_are_checked),
 		cmocka_unit_test(the_effective_values_print_as_one_section),

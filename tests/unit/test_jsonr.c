@@ -175,12 +175,34 @@ many_tokens_make_room_for_themselves(void **state)
 	jsonr_release(&r);
 }
 
+static void
+an_object_s_members_are_walked_by_their_keys(void **state)
+{
+	struct jsonr	 r = { 0 };
+	struct jsonv	 v = parsed(&r, "{\"a\":{\"x\":[1]},\"b\":[{\"k\":1}],\"c\":{}}"), k;
+	char		 names[8] = "", name[8];
+
+	(void)state;
+	for (k = jsonv_first_key(v); k.at != -1; k = jsonv_next_key(k)) {
+		assert_true(jsonv_string(k, name, sizeof(name)));
+		assert_int_equal(jsonv_of_key(k).at, jsonv_get(v, name).at);
+		strcat(names, name);
+	}
+	assert_string_equal(names, "abc");
+	assert_int_equal(jsonv_first_key(jsonv_get(v, "c")).at, -1);
+	assert_int_equal(jsonv_first_key(jsonv_get(v, "b")).at, -1);
+	assert_int_equal(jsonv_next_key(jsonv_get(v, "none")).at, -1);
+	assert_int_equal(jsonv_of_key(jsonv_get(v, "none")).at, -1);
+	jsonr_release(&r);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(numbers_keep_their_literal_text),
 		cmocka_unit_test(members_and_elements_are_found_behind_nested_ones),
+		cmocka_unit_test(an_object_s_members_are_walked_by_their_keys),
 		cmocka_unit_test(questions_about_nothing_are_answered_with_no),
 		cmocka_unit_test(members_come_in_the_order_of_the_text),
 		cmocka_unit_test(escapes_are_resolved),

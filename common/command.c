@@ -1,4 +1,4 @@
-#include "watchdog/command.h"
+#include "common/command.h"
 
 #include <stdio.h>
 #include <stdlib.h>

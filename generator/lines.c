@@ -1,4 +1,4 @@
-#include "generator/feed_file_lines.h"
+#include "generator/lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +26,15 @@ lines_open(struct lines *l, const char *path)
 		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
 		return -1;
 	}
-	l->buf = xcalloc(1, LINES_BUFFER);
+	lines_take(l, l->fd, LINES_FILE_MAX);
 	return 0;
+}
+
+void
+lines_take(struct lines *l, int fd, size_t line_max)
+{
+	*l = (struct lines){ .fd = fd, .size = line_max + 1 };
+	l->buf = xcalloc(1, l->size);
 }
 
 void
@@ -59,7 +66,7 @@ read_more(struct lines *l)
 	l->end -= l->start;
 	l->start = 0;
 	do
-		n = read(l->fd, l->buf + l->end, LINES_BUFFER - l->end);
+		n = read(l->fd, l->buf + l->end, l->size - l->end);
 	while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return -1;
@@ -101,12 +108,12 @@ lines_next(struct lines *l, char **line, size_t *len)
 		if (l->at_end)
 			return LINES_END;
 		looked = have;
-		if (have == LINES_BUFFER) {
+		if (have == l->size) {
 			l->cutting = true;
 			l->start = l->end;
 			looked = 0;
 		}
 		if (read_more(l) == -1)
-			return LINES_ERROR;
+			return errno == EAGAIN ? LINES_AGAIN : LINES_ERROR;
 	}
 }

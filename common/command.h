@@ -1,6 +1,6 @@
 /* command: the words of a configured command line.  No shell: nothing is expanded. */
-#ifndef TOCSIN_WATCHDOG_COMMAND_H
-#define TOCSIN_WATCHDOG_COMMAND_H
+#ifndef TOCSIN_COMMON_COMMAND_H
+#define TOCSIN_COMMON_COMMAND_H
 #include <stdbool.h>
 #include <stddef.h>
 
