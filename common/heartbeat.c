@@ -18,6 +18,7 @@ struct heartbeat {
 	struct event		*timer, *closed;
 	struct heartbeat_handler handler;
 	void			*arg;
+	bool			 too_long;	/* told */
 };
 
 /* One write, so that the lines of one beat arrive together or not at all. */
@@ -37,9 +38,10 @@ beat(struct heartbeat *h, const char *first_line)
 		jsonw_object(&w, NULL);
 		h->handler.status(&w, h->arg);
 		jsonw_end_object(&w);
-		if (w.failed)
-			log_warnx("heartbeat", "status too long, left out limit_bytes=%d", PIPE_BUF);
-		else {
+		if (w.failed && !h->too_long)
+			log_warnx("heartbeat", "status too long: left out while it is limit_bytes=%d", PIPE_BUF);
+		h->too_long = w.failed;
+		if (!w.failed) {
 			lines[len + w.len] = '\n';
 			body = len + w.len + 1;
 		}

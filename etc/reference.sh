@@ -12,6 +12,7 @@ printf 'time,open,high,low,close\n2026-01-01,1,1,1,1\n' >"$dir/x.csv"
 	printf '[process name]\ncommand = /PROGRAM\n'
 	printf '[feed sim]\ntype = sim\nsymbols = BASE/QUOTE\n[feed file]\ntype = file\npath = %s/x.csv\nsymbols = BASE/QUOTE\n' "$dir"
 	printf '[feed exec]\ntype = exec\ncommand = /bin/true\nsymbols = BASE/QUOTE\n'
+	printf '[feed binance]\ntype = binance\nsymbols = BASE/QUOTE\n'
 	for type in ema_cross rsi_reversion donchian_breakout macd_cross supertrend_flip bollinger_squeeze; do
 		printf '[strategy %s]\ntype = %s\ntimeframe = 1m\n' "$type" "$type"
 	done
@@ -28,7 +29,7 @@ keys() {
 	/^\[/ { head = substr($0, 2, length($0) - 2); skip = seen[head]++; if (skip) next
 		title = head; with = ""
 		if (sub(/^process .*/, "process NAME", title)) ;
-		else if (sub(/^feed .*/, "feed NAME", title)) with = "type = " substr(head, 6)
+		else if (sub(/^feed .*/, "feed NAME", title)) with = "type = " substr(head, 6) (head == "feed binance" ? ", coinbase or kraken" : "")
 		else if (sub(/^strategy .*/, "strategy NAME", title)) with = "type = " substr(head, 10)
 		print "S\t" title "\t" with; next }
 	skip { next }

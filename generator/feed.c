@@ -15,8 +15,8 @@ struct feed {
 	void			*state;		/* of the open feed; NULL before */
 };
 
-static const struct feed_type *const types[] = { &feed_sim, &feed_file, &feed_exec };
-static const char *const feed_type_names[] = { "sim", "file", "exec", NULL };
+static const struct feed_type *const types[] = { &feed_sim, &feed_file, &feed_exec, &feed_binance, &feed_coinbase, &feed_kraken };
+static const char *const feed_type_names[] = { "sim", "file", "exec", "binance", "coinbase", "kraken", NULL };
 _Static_assert(sizeof(types) / sizeof(types[0]) + 1 == sizeof(feed_type_names) / sizeof(feed_type_names[0]),
     "a name for every type");
 
@@ -37,7 +37,7 @@ exchange_ok(const char *value, char *why, size_t why_size)
 
 static const struct conf_key common_keys[] = {
 	{ .name = "type", .type = CONF_ENUM, .offset = offsetof(struct feed_conf, type),
-	  .choices = feed_type_names, .help = "where the market comes from: sim (made up, the same for the same seed), file (CSV or JSON lines) or exec (a program that prints JSON lines)" },
+	  .choices = feed_type_names, .help = "where the market comes from: sim (made up, the same for the same seed), file (CSV or JSON lines), exec (a program that prints JSON lines), or live the exchange binance, coinbase or kraken" },
 	{ .name = "exchange", .type = CONF_STR, .offset = offsetof(struct feed_conf, exchange),
 	  .def = "", .check = exchange_ok, .help = "column exchange of the tables; empty: the feed's name" },
 	{ .name = "symbols", .type = CONF_LIST, .offset = offsetof(struct feed_conf, symbols),

@@ -96,7 +96,7 @@ struct feed_type {
 	bool	(*degraded)(const void *state);	/* it brings nothing and should; NULL: never */
 };
 
-extern const struct feed_type feed_exec, feed_file, feed_sim;
+extern const struct feed_type feed_exec, feed_file, feed_sim, feed_binance, feed_coinbase, feed_kraken;
 
 /* Read every [feed NAME]; errors to conf_error().  NULL-terminated array, owned: feed_free_all(). */
 struct feed	**feed_read_all(struct conf *file);

@@ -46,7 +46,7 @@ struct signal {
 	enum signal_side	 side;
 	int64_t			 candle_close_us, expires_us;	/* market time */
 	int64_t			 generated_us;			/* wall clock */
-	int64_t			 fresh_until_us;		/* wall clock; inserted later it is void (max_age); 0: never */
+	int64_t			 fresh_until_us;		/* wall clock; inserted later it is void (max_age); 0: never, 1: it is too late already */
 	struct decimal		 entry, initial_stop, targets[SIGNAL_TARGETS_MAX];
 	int			 target_count;
 	double			 confidence;			/* 0 to 1 */

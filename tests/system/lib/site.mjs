@@ -15,13 +15,13 @@ export const program = (name) => path.join(bin, name);
 const cluster = path.join(root, 'etc/cluster.sh');
 
 // Wait for a condition, never for a time: poll `check` until it gives something true, or fail with `what`.
-export async function until(what, check, ms = 30000) {
+export async function until(what, check, ms = 30000, everyMs = 10) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await check();
     if (value) return value;
     if (Date.now() > end) throw new Error(`timed out: ${what}`);
-    await new Promise((done) => setTimeout(done, 10));
+    await new Promise((done) => setTimeout(done, everyMs));
   }
 }
 
