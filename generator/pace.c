@@ -26,7 +26,8 @@ refusal_ms(struct pace *p, const char *retry_after, int64_t wall_us)
 {
 	int64_t	 wait_ms = retry_after == NULL ? -1 : net_retry_after_ms(retry_after, wall_us, p->wait_max_ms);
 
-	if (wait_ms == -1) {
+	/* Refused and told to come at once is told nothing. */
+	if (wait_ms <= 0) {
 		wait_ms = p->wait_base_ms;
 		for (unsigned i = 0; i < p->refusals && wait_ms < p->wait_max_ms; i++)
 			wait_ms *= 2;

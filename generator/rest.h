@@ -5,9 +5,9 @@
  * replaced without anybody noticing.
  *
  * After an answer 429, 418 or 503 nothing is asked for as long as Retry-After
- * says (without one: 5 s, doubled with each such answer in a row), 10 minutes
- * at most.  The answer itself goes to its caller, who may ask again at once:
- * the request waits in the queue.
+ * says (without one, or when it says now: 5 s, doubled with each such answer in
+ * a row), 10 minutes at most.  The answer itself goes to its caller, who may ask
+ * again at once: the request waits in the queue.
  */
 #ifndef TOCSIN_GENERATOR_REST_H
 #define TOCSIN_GENERATOR_REST_H

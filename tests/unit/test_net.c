@@ -129,6 +129,9 @@ a_refusal_makes_everybody_wait(void **state)
 	assert_int_equal(pace_answered(&p, 200, NULL, NULL, 0, 0), 0);
 	assert_int_equal(pace_answered(&p, 429, NULL, NULL, 0, 0), 5000);
 	assert_int_equal(pace_answered(&p, 404, "7", NULL, 0, 0), 0);
+	/* A time that is over already, or none: as if it had not been said, or we would ask at full speed. */
+	assert_int_equal(pace_answered(&p, 429, "0", NULL, 0, 0), 5000);
+	assert_int_equal(pace_answered(&p, 429, "Thu, 01 Jan 1970 00:00:01 GMT", NULL, 0, INT64_C(2000000)), 10000);
 }
 
 static void
