@@ -1260,6 +1260,7 @@ an_answer_is_judged_the_same_in_pieces(void **state)
 		"HTTP/2 101\r\n\r\n", "HTTP/1.1  101\r\n\r\n", "HTTP/1.1 1010\r\n\r\n",
 		"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 		    "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+		"HTTP/1.0 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
 		"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: close\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
 	};
 	struct upgrade_answer	 a;
