@@ -122,7 +122,9 @@ a_refusal_makes_everybody_wait(void **state)
 	/* The second in a row, and no time said. */
 	assert_int_equal(pace_answered(&p, 418, NULL, NULL, 0, 0), 10000);
 	assert_int_equal(pace_answered(&p, 503, "soon", NULL, 0, 0), 20000);
-	assert_int_equal(pace_answered(&p, 503, "9999", NULL, 0, 0), 60000);
+	/* Who is banned for a day (418 of Binance) and asks before it is over is banned for longer. */
+	assert_int_equal(pace_answered(&p, 418, "86400", NULL, 0, 0), 86400000);
+	assert_int_equal(pace_answered(&p, 503, "99999999999", NULL, 0, 0), PACE_RETRY_MAX_MS);
 	/* No answer at all says nothing about the server's mood. */
 	assert_int_equal(pace_answered(&p, 0, NULL, NULL, 0, 0), 0);
 	assert_int_equal(pace_answered(&p, 429, NULL, NULL, 0, 0), 60000);
