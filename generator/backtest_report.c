@@ -94,13 +94,6 @@ report_strategy(struct report *r, const char *name)
 	(void)strategy_of(r, name);	/* its place is all that is wanted */
 }
 
-void
-report_feed(struct report *r, const char *name)
-{
-	r->feeds = xrealloc(r->feeds, (r->feed_count + 1) * sizeof(*r->feeds));
-	r->feeds[r->feed_count++] = (struct feed_line){ .name = xstrdup(name), .from_us = INT64_MAX, .to_us = INT64_MIN };
-}
-
 static void
 cover(struct feed_line *f, int64_t open_us, int64_t end_us, bool filled)
 {
@@ -269,11 +262,29 @@ tell(struct report *r, const struct signal *s)
 		print_signal(r, s);
 }
 
+static void
+tell_waiting(struct report *r)
+{
+	while (r->first < r->end)
+		tell(r, &r->waiting[r->first++]);
+}
+
+void
+report_feed(struct report *r, const char *name)
+{
+	/* What is still open of the last one stays so. */
+	tell_waiting(r);
+	r->feeds = xrealloc(r->feeds, (r->feed_count + 1) * sizeof(*r->feeds));
+	r->feeds[r->feed_count++] = (struct feed_line){ .name = xstrdup(name), .from_us = INT64_MAX, .to_us = INT64_MIN };
+}
+
 void
 report_opened(struct report *r, const struct signal *s)
 {
+	size_t	 strategy = strategy_of(r, s->strategy);	/* may move them */
+
 	r->signals++;
-	r->strategies[strategy_of(r, s->strategy)].summary.signals++;
+	r->strategies[strategy].summary.signals++;
 	if (r->first > 0 && r->end == r->capacity) {
 		memmove(r->waiting, r->waiting + r->first, (r->end - r->first) * sizeof(*r->waiting));
 		r->end -= r->first;
@@ -472,8 +483,7 @@ report_end(struct report *r)
 {
 	struct summary	 total = { .signals = r->signals };
 
-	while (r->first < r->end)
-		tell(r, &r->waiting[r->first++]);
+	tell_waiting(r);
 	/* Several recordings come one after the other; runs of losses are runs in market time. */
 	if (r->closing_count > 0)
 		qsort(r->closings, r->closing_count, sizeof(*r->closings), by_time);

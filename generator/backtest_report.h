@@ -24,7 +24,7 @@ void		 report_free(struct report *r);
 void		 report_opened(struct report *r, const struct signal *s);
 void		 report_changed(struct report *r, const struct signal *s);
 
-/* A recording begins; the candles that follow are its own. */
+/* A recording begins; the candles that follow are its own.  Signals of the one before that are open are told so: nothing closes them any more. */
 void		 report_feed(struct report *r, const char *name);
 
 /* A base candle [open_us, end_us) was judged. */

@@ -311,6 +311,36 @@ candle_closed(struct stream *s, enum timeframe tf, const struct candle *c)
 			pair_judge(s, &s->pairs[i], c);
 }
 
+static bool
+same_values(const struct candle *a, const struct candle *b)
+{
+	return decimal_compare(a->open, b->open) == 0 && decimal_compare(a->high, b->high) == 0 &&
+	    decimal_compare(a->low, b->low) == 0 && decimal_compare(a->close, b->close) == 0 &&
+	    decimal_compare(a->volume, b->volume) == 0 && (a->trades == b->trades || a->trades == -1 || b->trades == -1);
+}
+
+void
+stream_correct(struct stream *s, const struct candle *c)
+{
+	if (c->open_us >= s->next_open_us) {
+		s->official = *c;
+		s->has_official = true;
+	} else if (s->candles == 0 || c->open_us != s->last.open_us || !same_values(c, &s->last)) {
+		s->corrected++;
+		s->engine->handler.corrected(s->exchange, s->symbol, s->base, c, s->engine->arg);
+	}
+}
+
+/* The one that closed last has been handed out: compare it with what the exchange said before. */
+static void
+compare_official(struct stream *s)
+{
+	if (!s->has_official || s->official.open_us > s->last.open_us)
+		return;
+	s->has_official = false;
+	stream_correct(s, &s->official);
+}
+
 /*
  * In the order of market time: a higher candle that this base candle only shows
  * to be over ended before it, so what is opened there has this candle's prices
@@ -338,36 +368,7 @@ base_closed(struct stream *s, const struct candle *c)
 	s->filled += c->source == SOURCE_FILLED;
 	s->candles++;
 	s->last = *c;
-}
-
-static bool
-same_values(const struct candle *a, const struct candle *b)
-{
-	return decimal_compare(a->open, b->open) == 0 && decimal_compare(a->high, b->high) == 0 &&
-	    decimal_compare(a->low, b->low) == 0 && decimal_compare(a->close, b->close) == 0 &&
-	    decimal_compare(a->volume, b->volume) == 0 && (a->trades == b->trades || a->trades == -1 || b->trades == -1);
-}
-
-void
-stream_correct(struct stream *s, const struct candle *c)
-{
-	if (c->open_us >= s->next_open_us) {
-		s->official = *c;
-		s->has_official = true;
-	} else if (s->candles == 0 || c->open_us != s->last.open_us || !same_values(c, &s->last)) {
-		s->corrected++;
-		s->engine->handler.corrected(s->exchange, s->symbol, s->base, c, s->engine->arg);
-	}
-}
-
-/* The one that closed last has been handed out: compare it with what the exchange said before. */
-static void
-compare_official(struct stream *s)
-{
-	if (!s->has_official || s->official.open_us >= s->next_open_us)
-		return;
-	s->has_official = false;
-	stream_correct(s, &s->official);
+	compare_official(s);
 }
 
 /* The strategies begin anew: bars from before a gap say nothing about those after it. */
@@ -429,7 +430,6 @@ stream_candle(struct stream *s, const struct candle *c)
 		base_closed(s, &filled);
 	base_closed(s, c);
 	filler_done(&s->filler, c);
-	compare_official(s);
 }
 
 /* What was filled is stored as well, so a hole that would have been filled is a gap. */

@@ -109,9 +109,10 @@ void		 stream_candle(struct stream *s, const struct candle *c);
 void		 stream_clock(struct stream *s, int64_t now_us);
 
 /*
- * The exchange's own version of a candle of the base timeframe.  Where it differs
- * from the stored one it goes to handler.corrected; nothing is judged again.
- * One that comes before its candle has closed is compared when it does.
+ * The exchange's own version of a candle of the base timeframe.  It goes to
+ * handler.corrected unless it is the newest one's and says the same; nothing is
+ * judged again.  One that comes before its candle has closed is compared when it
+ * does; there is room for one such.
  */
 void		 stream_correct(struct stream *s, const struct candle *c);
 

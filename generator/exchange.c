@@ -10,6 +10,7 @@
 #include "common/log.h"
 
 #define SHOWN_MAX	40				/* bytes of a wrong value in a why */
+#define NUMBER_MAX	64				/* bytes of a number that is cut */
 #define TIME_MIN_US	INT64_C(1230768000000000)	/* 2009: no market of these exchanges is older */
 #define TIME_MAX_US	INT64_C(4102444800000000)	/* 2100 */
 #define MS_MAX		INT64_C(1000000000000000)	/* beyond it a time is in microseconds */
@@ -191,6 +192,34 @@ exchange_decimal(struct jsonv v, const char *name, struct decimal *out, char why
 	const char	*text = jsonv_raw(v, &len);
 
 	return (text != NULL && decimal_parse(text, len, out)) || wrong_value(why, name, v, "no decimal number that fits");
+}
+
+/* With fewer digits behind the point, as many as must go for the rest to fit. */
+static bool
+cut_to_fit(const char *text, size_t len, struct decimal *out)
+{
+	char	 kept[NUMBER_MAX];
+	size_t	 digits, end, exponent;
+
+	for (digits = 0; digits < len && text[digits] != 'e' && text[digits] != 'E'; digits++)
+		;
+	exponent = len - digits;
+	for (end = digits; end > 1 && len < sizeof(kept) && text[end - 1] != '.'; end--) {
+		memcpy(kept, text, end);
+		memcpy(kept + end, text + digits, exponent);
+		if (memchr(kept, '.', end) != NULL && decimal_parse(kept, end + exponent, out))
+			return true;
+	}
+	return false;
+}
+
+bool
+exchange_volume(struct jsonv v, struct decimal *out, char why[EXCHANGE_WHY_MAX])
+{
+	size_t		 len;
+	const char	*text = jsonv_raw(v, &len);
+
+	return (text != NULL && cut_to_fit(text, len, out)) || exchange_decimal(v, "volume", out, why);
 }
 
 bool

@@ -131,7 +131,7 @@ read_kline(struct jsonv k, enum timeframe tf, struct candle *c, char why[EXCHANG
 	    !exchange_decimal(jsonv_get(k, "h"), "h", &c->high, why) ||
 	    !exchange_decimal(jsonv_get(k, "l"), "l", &c->low, why) ||
 	    !exchange_decimal(jsonv_get(k, "c"), "c", &c->close, why) ||
-	    !exchange_decimal(jsonv_get(k, "v"), "v", &c->volume, why) ||
+	    !exchange_volume(jsonv_get(k, "v"), &c->volume, why) ||
 	    !exchange_int(jsonv_get(k, "n"), "n", 0, &c->trades, why))
 		return false;
 	c->source = c->trades == 0 ? SOURCE_FILLED : SOURCE_WS;
@@ -267,7 +267,7 @@ candle_row(struct jsonv row, struct candle *c, char why[EXCHANGE_WHY_MAX])
 	return exchange_time_ms(cells[0], "open time", &c->open_us, why) &&
 	    exchange_decimal(cells[1], "open", &c->open, why) && exchange_decimal(cells[2], "high", &c->high, why) &&
 	    exchange_decimal(cells[3], "low", &c->low, why) && exchange_decimal(cells[4], "close", &c->close, why) &&
-	    exchange_decimal(cells[5], "volume", &c->volume, why) && exchange_int(cells[8], "trades", 0, &c->trades, why);
+	    exchange_volume(cells[5], &c->volume, why) && exchange_int(cells[8], "trades", 0, &c->trades, why);
 }
 
 static int

@@ -173,7 +173,7 @@ candle_row(struct jsonv row, struct candle *c, char why[EXCHANGE_WHY_MAX])
 	c->trades = -1;
 	return exchange_time_s(cells[0], "time", &c->open_us, why) && exchange_decimal(cells[1], "low", &c->low, why) &&
 	    exchange_decimal(cells[2], "high", &c->high, why) && exchange_decimal(cells[3], "open", &c->open, why) &&
-	    exchange_decimal(cells[4], "close", &c->close, why) && exchange_decimal(cells[5], "volume", &c->volume, why);
+	    exchange_decimal(cells[4], "close", &c->close, why) && exchange_volume(cells[5], &c->volume, why);
 }
 
 static int

@@ -252,7 +252,7 @@ candle_row(struct jsonv row, struct candle *c, char why[EXCHANGE_WHY_MAX])
 		return exchange_wrong(why, "no array of eight");
 	return exchange_time_s(cells[0], "time", &c->open_us, why) && exchange_decimal(cells[1], "open", &c->open, why) &&
 	    exchange_decimal(cells[2], "high", &c->high, why) && exchange_decimal(cells[3], "low", &c->low, why) &&
-	    exchange_decimal(cells[4], "close", &c->close, why) && exchange_decimal(cells[6], "volume", &c->volume, why) &&
+	    exchange_decimal(cells[4], "close", &c->close, why) && exchange_volume(cells[6], &c->volume, why) &&
 	    exchange_int(cells[7], "count", 0, &c->trades, why);
 }
 

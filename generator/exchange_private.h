@@ -18,6 +18,12 @@ bool	 exchange_parse(struct jsonr *r, const char *text, size_t len, char why[EXC
 /* Fields, as numbers or as strings. */
 bool	 exchange_decimal(struct jsonv v, const char *name, struct decimal *out, char why[EXCHANGE_WHY_MAX]);
 bool	 exchange_positive(struct jsonv v, const char *name, struct decimal *out, char why[EXCHANGE_WHY_MAX]);
+
+/*
+ * The volume of a candle: as it stands there or, when it has more digits than a
+ * decimal (sums of doubles, cheap coins), without the last ones behind the point.
+ */
+bool	 exchange_volume(struct jsonv v, struct decimal *out, char why[EXCHANGE_WHY_MAX]);
 bool	 exchange_int(struct jsonv v, const char *name, int64_t least, int64_t *out, char why[EXCHANGE_WHY_MAX]);
 
 /* Times, in a market's lifetime: RFC 3339; a number of ms or, beyond 10^15, of us; a number of seconds, also with a fraction. */

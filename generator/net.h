@@ -2,8 +2,8 @@
  * net: what the network clients share: names to addresses without blocking,
  * TLS with verified certificates, and URLs taken apart.  TLS 1.2 or newer; the
  * certificate must lead to the system's store or to `ca_file`, and be made out
- * to the host (a name, or an address in the certificate).  OpenSSL's types stay
- * in net.c; callers speak bufferevents.
+ * to the host (a name or an address among its subjectAltNames; a common name is
+ * none).  OpenSSL's types stay in net.c; callers speak bufferevents.
  */
 #ifndef TOCSIN_GENERATOR_NET_H
 #define TOCSIN_GENERATOR_NET_H

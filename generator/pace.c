@@ -24,15 +24,18 @@ pace_started(struct pace *p, int64_t mono_us)
 static int64_t
 refusal_ms(struct pace *p, const char *retry_after, int64_t wall_us)
 {
-	int64_t	 wait_ms = retry_after == NULL ? -1 : net_retry_after_ms(retry_after, wall_us, p->wait_max_ms);
+	int64_t	 wait_ms = retry_after == NULL ? -1 : net_retry_after_ms(retry_after, wall_us, PACE_RETRY_MAX_MS);
 
-	if (wait_ms == -1) {
+	/* Refused and told to come at once is told nothing. */
+	if (wait_ms <= 0) {
 		wait_ms = p->wait_base_ms;
 		for (unsigned i = 0; i < p->refusals && wait_ms < p->wait_max_ms; i++)
 			wait_ms *= 2;
+		if (wait_ms > p->wait_max_ms)
+			wait_ms = p->wait_max_ms;
 	}
 	p->refusals++;
-	return wait_ms < p->wait_max_ms ? wait_ms : p->wait_max_ms;
+	return wait_ms;
 }
 
 int64_t

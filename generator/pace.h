@@ -3,6 +3,8 @@
 #define TOCSIN_GENERATOR_PACE_H
 #include <stdint.h>
 
+#define PACE_RETRY_MAX_MS	(3 * 24 * 3600 * INT64_C(1000))	/* the longest Retry-After that is believed: Binance's longest ban */
+
 struct pace {
 	int64_t		 gap_ms;			/* between two starts */
 	int64_t		 wait_base_ms, wait_max_ms;	/* after a refusal that names no time: base, doubled with each in a row */

@@ -271,6 +271,13 @@ deadline_cb(evutil_socket_t fd, short what, void *arg)
 	fail(r, why);
 }
 
+/* Bytes behind the last answer: evhttp would take them for the next one's. */
+static bool
+has_surplus(const struct rest *r)
+{
+	return evbuffer_get_length(bufferevent_get_input(evhttp_connection_get_bufferevent(r->connection))) > 0;
+}
+
 /* The current request, on the connection that there is or on a new one. */
 static void
 begin(struct rest *r)
@@ -279,7 +286,7 @@ begin(struct rest *r)
 	struct timeval	 left = { .tv_sec = left_us > 0 ? left_us / 1000000 : 0, .tv_usec = left_us > 0 ? left_us % 1000000 : 0 };
 
 	event_add(r->deadline, &left);
-	if (r->connection != NULL && !r->is_dead) {
+	if (r->connection != NULL && !r->is_dead && !has_surplus(r)) {
 		make_request(r);
 		return;
 	}

@@ -5,9 +5,9 @@
  * replaced without anybody noticing.
  *
  * After an answer 429, 418 or 503 nothing is asked for as long as Retry-After
- * says (without one: 5 s, doubled with each such answer in a row), 10 minutes
- * at most.  The answer itself goes to its caller, who may ask again at once:
- * the request waits in the queue.
+ * says, three days at most (without one, or when it says now: 5 s, doubled with
+ * each such answer in a row, 10 minutes at most).  The answer itself goes to its
+ * caller, who may ask again at once: the request waits in the queue.
  */
 #ifndef TOCSIN_GENERATOR_REST_H
 #define TOCSIN_GENERATOR_REST_H
@@ -28,7 +28,7 @@ struct rest_params {
 	size_t		 body_max;	/* bytes of an answer; 0: 4 MB */
 	size_t		 queue_max;	/* requests waiting; 0: 1000 */
 	unsigned	 wait_base_ms;	/* the wait when Retry-After is missing; 0: 5 s */
-	unsigned	 wait_max_ms;	/* the longest wait for whatever reason; 0: 10 min */
+	unsigned	 wait_max_ms;	/* the longest of these; 0: 10 min */
 	/*
 	 * An answer with this header (NULL: none) above `weight_max` makes the
 	 * queue wait for the next full minute of the wall clock.

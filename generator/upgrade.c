@@ -173,8 +173,10 @@ parse_header(struct piece line, struct piece *name, struct piece *value)
 }
 
 static enum upgrade_verdict
-judge_101(const struct heads *h, struct upgrade_answer *answer)
+judge_101(char minor, const struct heads *h, struct upgrade_answer *answer)
 {
+	if (minor == '0')
+		return bad(answer, "protocol: answer 101 in HTTP/1.0, which has no upgrades");
 	if (h->upgrade == 0 || h->connection == 0)
 		return bad(answer, "protocol: answer 101 without Upgrade: websocket and Connection: Upgrade");
 	if (h->wrong_accept || h->accept != 1)
@@ -232,6 +234,6 @@ upgrade_parse(const char *bytes, size_t len, bool ended, const char *key, int64_
 		note_header(&h, name, value, key, wall_us, answer);
 	}
 	if (answer->status == 101)
-		return judge_101(&h, answer);
+		return judge_101(bytes[7], &h, answer);
 	return judge_refusal(&h, (struct piece){ bytes + answer->head_len, len - answer->head_len }, ended, answer);
 }

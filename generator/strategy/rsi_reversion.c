@@ -33,9 +33,9 @@ static const struct conf_key keys[] = {
 	{ .name = "rsi_period", .type = CONF_INT, .offset = offsetof(struct params, rsi_period), .def = "14",
 	  .min = 2, .max = 1000, .help = "period of RSI" },
 	{ .name = "oversold", .type = CONF_DOUBLE, .offset = offsetof(struct params, oversold), .def = "30",
-	  .min = 1, .max = 99, .help = "RSI coming back above this: long" },
+	  .min = 1, .max = 50, .help = "RSI coming back above this: long" },
 	{ .name = "overbought", .type = CONF_DOUBLE, .offset = offsetof(struct params, overbought), .def = "70",
-	  .min = 1, .max = 99, .help = "RSI coming back below this: short" },
+	  .min = 50, .max = 99, .help = "RSI coming back below this: short" },
 	{ .name = "ema_period", .type = CONF_INT, .offset = offsetof(struct params, ema_period), .def = "200",
 	  .min = 2, .max = 1000, .help = "period of the EMA that tells the trend" },
 	{ .name = NULL }

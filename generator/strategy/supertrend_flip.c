@@ -22,6 +22,7 @@
 #include "generator/strategy.h"
 
 #define FORGOTTEN	4
+#define BARS_ACROSS	5	/* times multiplier^2: a random walk has left bands that wide */
 
 struct params {
 	int64_t	 period;
@@ -38,7 +39,7 @@ static const struct conf_key keys[] = {
 	{ .name = "period", .type = CONF_INT, .offset = offsetof(struct params, period), .def = "10",
 	  .min = 2, .max = 1000, .help = "period of Supertrend's ATR" },
 	{ .name = "multiplier", .type = CONF_DOUBLE, .offset = offsetof(struct params, multiplier), .def = "3",
-	  .min = 0.1, .max = 100, .help = "distance of the bands from the middle of the bar, in ATR" },
+	  .min = 0.1, .max = 20, .help = "distance of the bands from the middle of the bar, in ATR" },
 	{ .name = NULL }
 };
 
@@ -48,10 +49,14 @@ check(struct conf *file, const struct conf_section *section, const void *params)
 	(void)file, (void)section, (void)params;	/* the two keys do not depend on each other */
 }
 
+/* What a restart sees has to begin with bands that the history before it no longer moves: they do once a close was beyond them. */
 static size_t
 warmup(const void *params)
 {
-	return supertrend_warmup((size_t)((const struct params *)params)->period);
+	const struct params	*p = params;
+	size_t			 atr = supertrend_warmup((size_t)p->period), bands = (size_t)(BARS_ACROSS * p->multiplier * p->multiplier);
+
+	return atr > bands ? atr : bands;
 }
 
 static void

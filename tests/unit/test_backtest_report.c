@@ -155,6 +155,33 @@ without_anything_the_summary_says_so(void **state)
 	free(text);
 }
 
+/* A recording that ends with a signal open holds up nothing of the next one. */
+static void
+the_next_recording_waits_for_nothing(void **state)
+{
+	char		*text = NULL;
+	size_t		 size = 0;
+	FILE		*out = open_memstream(&text, &size);
+	struct report	*r = report_new(out, true);
+	struct signal	 a = signal_at("one", 0), b = signal_at("one", 0);
+
+	(void)state;
+	report_feed(r, "first");
+	report_opened(r, &a);
+	report_feed(r, "second");
+	fflush(out);
+	assert_non_null(strstr(text, "\"status\":\"active\""));
+	report_opened(r, &b);
+	close_it(r, &b, 8, OUTCOME_LOSS, -1);
+	fflush(out);
+	assert_non_null(strstr(text, "\"status\":\"stopped\""));
+	report_end(r);
+	report_free(r);
+	fclose(out);
+	assert_null(strstr(strstr(text, "\"active\"") + 1, "\"active\""));
+	free(text);
+}
+
 int
 main(void)
 {
@@ -162,6 +189,7 @@ main(void)
 		cmocka_unit_test(the_table_has_every_signal_and_the_figures),
 		cmocka_unit_test(json_is_one_object_a_line),
 		cmocka_unit_test(without_anything_the_summary_says_so),
+		cmocka_unit_test(the_next_recording_waits_for_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,28 @@ only_a_different_official_candle_is_a_correction(void **state)
 	engine_free(e);
 }
 
+/* The exchange says that nobody traded, and so do we. */
+static void
+a_filled_candle_is_no_correction_of_itself(void **state)
+{
+	struct engine	*e = engine_of(breakout, MODE_LIVE, 20, &rec);
+	struct stream	*s = engine_stream(e, "test", "BTC/USDT", TF_1M);
+	struct candle	 c;
+
+	(void)state;
+	put(s, 0, 1000);
+	c = candle_at(1, 1000);
+	c.high = c.low = c.close;
+	c.volume = (struct decimal){ 0, 0 };
+	c.trades = 0;
+	c.source = SOURCE_FILLED;
+	stream_correct(s, &c);
+	put(s, 3, 1001);
+	assert_int_equal(count_of(ON_CANDLE), 4);
+	assert_int_equal(count_of(ON_CORRECTED), 0);
+	engine_free(e);
+}
+
 static void
 a_signal_is_as_old_as_its_candle_where_time_is_real(void **state)
 {
@@ -280,6 +302,7 @@ main(void)
 		cmocka_unit_test_teardown(trades_of_the_candle_at_hand_go_with_the_gap, clean),
 		cmocka_unit_test_teardown(a_candle_takes_the_place_of_its_trades, clean),
 		cmocka_unit_test_teardown(only_a_different_official_candle_is_a_correction, clean),
+		cmocka_unit_test_teardown(a_filled_candle_is_no_correction_of_itself, clean),
 		cmocka_unit_test_teardown(a_signal_is_as_old_as_its_candle_where_time_is_real, clean),
 		cmocka_unit_test_teardown(elsewhere_it_is_as_old_as_it_was_generated, clean),
 		cmocka_unit_test_teardown(a_replay_is_never_too_late, clean),

@@ -153,6 +153,20 @@ candles_are_turned_round_and_their_columns_told_apart(void **state)
 	candles_are(*state, "[]", TF_1M, NOW_US, 8, "");
 }
 
+/* Sums of doubles, and cheap coins by the million: a volume with more digits than fit is cut, and costs no page. */
+static void
+a_volume_is_cut_to_what_fits(void **state)
+{
+	candles_are(*state, "[[1770000060,8.5,12.5,11,11,1.2340000000000001e-05],[1770000000,9.5,12,10,11,12345678901234.1234567]]",
+	    TF_1M, INT64_C(1770000999000000), 8, "2026-02-02T02:40:00.000000Z 10 12 9.5 11 12345678901234.1234 -1 rest\n"
+	    "2026-02-02T02:41:00.000000Z 11 12.5 8.5 11 0.00001234 -1 rest\n");
+	candles_are(*state, "[[1770000060,8.5,12.5,11,11,1234567890123456789]]", TF_1M, NOW_US, 8,
+	    "-1 row 1 of the candles: volume is no decimal number that fits: 1234567890123456789");
+	/* A price is exact or none. */
+	candles_are(*state, "[[1770000060,8.5,12.5,11,10.1234567890123456789,1]]", TF_1M, NOW_US, 8,
+	    "-1 row 1 of the candles: close is no decimal number that fits: 10.1234567890123456789");
+}
+
 static void
 a_broken_answer_says_what_is_wrong(void **state)
 {
@@ -221,6 +235,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(every_product_has_a_message_of_its_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(paths_are_exact, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(candles_are_turned_round_and_their_columns_told_apart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_volume_is_cut_to_what_fits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_broken_answer_says_what_is_wrong, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pages_of_trades_are_turned_round, set_up, tear_down),
 		cmocka_unit_test(the_capture_is_read),

@@ -122,13 +122,18 @@ a_refusal_makes_everybody_wait(void **state)
 	/* The second in a row, and no time said. */
 	assert_int_equal(pace_answered(&p, 418, NULL, NULL, 0, 0), 10000);
 	assert_int_equal(pace_answered(&p, 503, "soon", NULL, 0, 0), 20000);
-	assert_int_equal(pace_answered(&p, 503, "9999", NULL, 0, 0), 60000);
+	/* Who is banned for a day (418 of Binance) and asks before it is over is banned for longer. */
+	assert_int_equal(pace_answered(&p, 418, "86400", NULL, 0, 0), 86400000);
+	assert_int_equal(pace_answered(&p, 503, "99999999999", NULL, 0, 0), PACE_RETRY_MAX_MS);
 	/* No answer at all says nothing about the server's mood. */
 	assert_int_equal(pace_answered(&p, 0, NULL, NULL, 0, 0), 0);
 	assert_int_equal(pace_answered(&p, 429, NULL, NULL, 0, 0), 60000);
 	assert_int_equal(pace_answered(&p, 200, NULL, NULL, 0, 0), 0);
 	assert_int_equal(pace_answered(&p, 429, NULL, NULL, 0, 0), 5000);
 	assert_int_equal(pace_answered(&p, 404, "7", NULL, 0, 0), 0);
+	/* A time that is over already, or none: as if it had not been said, or we would ask at full speed. */
+	assert_int_equal(pace_answered(&p, 429, "0", NULL, 0, 0), 5000);
+	assert_int_equal(pace_answered(&p, 429, "Thu, 01 Jan 1970 00:00:01 GMT", NULL, 0, INT64_C(2000000)), 10000);
 }
 
 static void

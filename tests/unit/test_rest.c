@@ -745,6 +745,21 @@ a_kept_connection_that_closes_at_our_request_is_replaced_once(void **state)
 	assert_int_equal(f->requests, 5);
 }
 
+/* What nobody asked for must not pass for the answer to the next request, which is about another market. */
+static void
+what_follows_an_answer_is_no_answer(void **state)
+{
+	static const struct step	 steps[] = {
+		{ OK_HEAD "Content-Length: 3\r\n\r\none" OK_HEAD "Content-Length: 5\r\n\r\nstale", THEN_KEEP },
+		{ OK_HEAD "Content-Length: 3\r\n\r\ntwo", THEN_KEEP },
+	};
+	struct fixture	*f = *state;
+
+	assert_string_equal(ask_raw(f, steps)->body, "one");
+	assert_string_equal(ask(f, "/y")->body, "two");
+	assert_int_equal(f->connections, 2);
+}
+
 #define with_http(test)	cmocka_unit_test_setup_teardown(test, setup_http, teardown)
 #define with_raw(test)	cmocka_unit_test_setup_teardown(test, setup_raw, teardown)
 
@@ -781,6 +796,7 @@ main(void)
 		with_raw(an_answer_that_is_no_http_is_told),
 		with_raw(a_kept_connection_that_was_closed_is_replaced),
 		with_raw(a_kept_connection_that_closes_at_our_request_is_replaced_once),
+		with_raw(what_follows_an_answer_is_no_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,9 +32,13 @@ errors_name_the_key_and_what_is_allowed(void **state)
 	expect_error("[strategy a]\ntype = ema_cross\ntimeframe = 5m\nfast = 26\n", "26 is not below slow (26)");
 	expect_error("[strategy a]\ntype = ema_cross\ntimeframe = 5m\nfast = 1.5\n", "a whole number from 2 to 1000");
 	expect_error("[strategy a]\ntype = ema_cross\ntimeframe = 5m\nperiod = 20\n", "period: is no key");
-	expect_error("[strategy a]\ntype = rsi_reversion\ntimeframe = 5m\noversold = 80\n", "80 is not below overbought (70)");
+	expect_error("[strategy a]\ntype = rsi_reversion\ntimeframe = 5m\noversold = 50\noverbought = 50\n",
+	    "50 is not below overbought (50)");
+	/* Everything is a dip there, for ever; no restart sees where it began. */
+	expect_error("[strategy a]\ntype = rsi_reversion\ntimeframe = 5m\noversold = 60\n", "from 1 to 50");
+	expect_error("[strategy a]\ntype = rsi_reversion\ntimeframe = 5m\noverbought = 40\n", "from 50 to 99");
 	expect_error("[strategy a]\ntype = macd_cross\ntimeframe = 5m\nslow = 12\n", "12 is not below slow (12)");
-	expect_error("[strategy a]\ntype = supertrend_flip\ntimeframe = 5m\nmultiplier = 0\n", "from 0.1 to 100");
+	expect_error("[strategy a]\ntype = supertrend_flip\ntimeframe = 5m\nmultiplier = 0\n", "from 0.1 to 20");
 	/* Of 5 bars none can lie 2 deviations from their mean: the rule would be silent for ever. */
 	expect_error("[strategy a]\ntype = bollinger_squeeze\ntimeframe = 5m\nperiod = 5\n", "2 is not below 2: of 5 bars");
 	expect_error("[strategy a]\ntype = bollinger_squeeze\ntimeframe = 5m\narmed_bars = 0\n", "from 1 to 1000");

@@ -134,6 +134,58 @@ supertrend_flip_knows_a_trend_that_is_older_than_the_history(void **state)
 	assert_false(fall_fires_after(1000, false));
 }
 
+/* A walk at random around 10,000. */
+static void
+walk(struct bar *bars, int count)
+{
+	uint64_t	 seed = 88172645463325252u;
+	double		 price = 10000;
+
+	for (int i = 0; i < count; i++) {
+		bars[i] = (struct bar){ .high = price, .low = price };
+		for (int k = 0; k < 10; k++) {
+			seed ^= seed << 13;
+			seed ^= seed >> 7;
+			seed ^= seed << 17;
+			price += (double)(seed % 2001) / 1000 - 1;
+			bars[i].high = fmax(bars[i].high, price);
+			bars[i].low = fmin(bars[i].low, price);
+		}
+		bars[i].close = price;
+	}
+}
+
+/* However wide the bands and however short everything else: a restart with as much history as it asks for changes nothing. */
+static void
+supertrend_flip_goes_on_after_a_restart(void **state)
+{
+	static const char	 wide[] = "[strategy t]\ntype = supertrend_flip\ntimeframe = 1h\nperiod = 2\nmultiplier = 20\n"
+	    "atr_period = 2\nwarmup = 1\n";
+	static struct bar	 bars[20000];
+	static bool		 fires[20000];
+	struct run		 whole, rest;
+	int			 memory, seen = 0;
+
+	(void)state;
+	walk(bars, 20000);
+	run_begin(&whole, wide, 2);
+	memory = (int)strategy_memory(whole.strategy);
+	for (int i = 0; i < 20000; i++)
+		fires[i] = run_bar(&whole, bars[i].high, bars[i].low, bars[i].close);
+	for (int split = memory + 100; split < 19000; split += 331) {
+		run_begin(&rest, wide, 2);
+		for (int i = split - memory; i < split; i++)
+			run_bar(&rest, bars[i].high, bars[i].low, bars[i].close);
+		for (int i = split; i < split + 1000; i++) {
+			assert_int_equal(run_bar(&rest, bars[i].high, bars[i].low, bars[i].close), fires[i]);
+			seen += fires[i];
+		}
+		run_end(&rest);
+	}
+	assert_true(seen > 20);
+	run_end(&whole);
+}
+
 static void
 bollinger_squeeze_fires_by_hand(void **state)
 {
@@ -260,6 +312,7 @@ main(void)
 		cmocka_unit_test(supertrend_flip_fires_but_not_on_the_first_flip),
 		cmocka_unit_test(supertrend_flip_is_silent_while_cold),
 		cmocka_unit_test(supertrend_flip_knows_a_trend_that_is_older_than_the_history),
+		cmocka_unit_test(supertrend_flip_goes_on_after_a_restart),
 		cmocka_unit_test(bollinger_squeeze_fires_by_hand),
 		cmocka_unit_test(bollinger_squeeze_fires_while_it_is_armed_and_once),
 		cmocka_unit_test(bollinger_squeeze_takes_a_dead_market_for_none),

@@ -603,6 +603,24 @@ a_certificate_of_another_host_is_not_believed(void **state)
 	await_end(f, "TLS: hostname mismatch");
 }
 
+/* RFC 9525: names stand in subjectAltName, and only there. */
+static void
+a_common_name_is_no_name(void **state)
+{
+	struct fixture	*f = *state;
+	SSL_CTX		*ctx = SSL_CTX_new(TLS_server_method());
+	EVP_PKEY	*key = EVP_EC_gen("P-256");
+	X509		*cert = make_certificate(key, "other.test", "email:someone@other.test", 3600, &f->ca);
+
+	SSL_CTX_use_certificate(ctx, cert);
+	SSL_CTX_use_PrivateKey(ctx, key);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	use_server(f, ctx);
+	begin_at(f, "other.test", f->port);
+	await_end(f, "TLS: hostname mismatch");
+}
+
 static void
 a_certificate_of_another_address_is_not_believed(void **state)
 {
@@ -1242,6 +1260,7 @@ an_answer_is_judged_the_same_in_pieces(void **state)
 		"HTTP/2 101\r\n\r\n", "HTTP/1.1  101\r\n\r\n", "HTTP/1.1 1010\r\n\r\n",
 		"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 		    "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+		"HTTP/1.0 101 \r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
 		"HTTP/1.1 101 \r\nUpgrade: websocket\r\nConnection: close\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
 	};
 	struct upgrade_answer	 a;
@@ -1276,6 +1295,7 @@ main(void)
 		with_peer(another_authority_is_not_believed),
 		with_peer(an_expired_certificate_is_not_believed),
 		with_peer(a_certificate_of_another_host_is_not_believed),
+		with_peer(a_common_name_is_no_name),
 		with_peer(a_certificate_of_another_address_is_not_believed),
 		with_peer(old_tls_is_not_spoken),
 		with_peer(status_403_is_told_with_its_body),
