@@ -40,7 +40,7 @@ const plain = each((protocol) => ({
     await feed.unchanged();
 
     feed.polite();
-    assert.ok(exchange.seen.pongs >= 10 || protocolPings(exchange) === 0);
+    assert.ok(exchange.seen.pongs >= 10);
     assert.equal(exchange.seen.closes.length, 0);
     assert.equal(exchange.subscribed.length, 1, 'one connection has all markets');
     for (const { sni, headers } of [...exchange.seen.upgrades, ...exchange.seen.requests]) {
@@ -50,7 +50,6 @@ const plain = each((protocol) => ({
     }
   },
 }));
-const protocolPings = (exchange) => exchange.pingEveryMs;
 
 const connections = each((protocol) => ({
   name: `cuts_${protocol}`,
@@ -61,26 +60,21 @@ const connections = each((protocol) => ({
   },
   async run(feed) {
     const { exchange } = feed;
-    const again = async (what, fault) => {
+    const again = async (fault) => {
       await feed.subscribed();
       await until('some trades', sleepless(300));
       const at = Date.now();
-      await fault();
+      fault();
       await feed.subscribed(at);
-      return what;
     };
-    await again('reset', () => exchange.cut('reset'));
-    await again('goodbye', () => exchange.close(1012, 'service restart'));
-    await again('half a frame', () => exchange.cut('middle'));
-    // Silence: nothing is sent, no ping answered; the socket stays open.
-    const at = Date.now();
-    await again('stall', () => exchange.stall());
-    assert.ok(Date.now() - at < 40000, 'a stalled connection was not noticed in time');
-    await again('fin', () => exchange.cut('fin'));
+    await again(() => exchange.cut('reset'));
+    await again(() => exchange.close(1012, 'service restart'));
+    await again(() => exchange.cut('middle'));
+    await again(() => exchange.stall()); // nothing is sent, no ping answered; the socket stays open
+    await again(() => exchange.cut('fin'));
     await bothMinutes(feed);
     await feed.unchanged();
     feed.polite();
-    assert.deepEqual(exchange.seen.closes.filter(({ how }) => how === 'cut reset' || how === 'cut middle' || how === 'cut fin').length, 3);
   },
 }));
 
@@ -92,20 +86,18 @@ const trades = each((protocol) => ({
     const { exchange } = feed, { faults } = exchange;
     await feed.subscribed();
     await until('some trades', sleepless(1000));
-    const during = async (fault, off, ms = 2500) => {
-      const sent = exchange.sent;
+    const during = async (fault, off) => {
+      const { sent } = exchange, lasted = sleepless(2500);
       Object.assign(faults, fault);
-      await until('trades under the fault', () => exchange.sent > sent + 5 && passed(), 60000);
+      await until('trades under the fault', () => lasted() && exchange.sent > sent + 5, 60000);
       Object.assign(faults, off);
-      function passed() { during.end ??= sleepless(ms); return during.end(); }
-      during.end = undefined;
     };
     const dropped = exchange.drop('BTC/USD', 3);
     await until('they are over', () => exchange.markets.get('BTC/USD').newest(Date.now() * 1000) > dropped.to);
     await during({ reorder: true }, { reorder: false });
     await during({ repeat: true }, { repeat: false });
-    const garbage = exchange.garbage('BTC/USD');
-    assert.ok(garbage > 10);
+    exchange.garbage('BTC/USD');
+    await feed.logged(/ warn .*not understood/);
     await during({ fragment: 50 }, { fragment: 0 });
     await during({ trickle: 700 }, { trickle: 0 });
     // Trades at the very end of the minute are dropped: nothing but REST or a heartbeat tells of them in time.
