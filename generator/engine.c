@@ -14,6 +14,13 @@
  */
 #define HISTORY_MAX	200000
 
+/*
+ * Where time is real nothing comes from further ahead: one such trade would
+ * close the market's candles until then.
+ */
+#define FUTURE_MAX_US	(5 * INT64_C(60000000))
+#define FILL_MAX_LIVE	10080		/* candles; what is not filled there is a gap */
+
 struct engine *
 engine_new(struct conf *file, const struct engine_conf *conf, const struct engine_handler *handler, void *arg)
 {
@@ -95,6 +102,16 @@ engine_set_wall_us(struct engine *e, int64_t wall_us)
 
 /* Streams */
 
+/*
+ * A live feed says when something is missing, so what it does not bring did not
+ * happen, however long; a recording may leave out a weekend.
+ */
+static int
+fill_max(const struct stream *s)
+{
+	return s->real_time && s->engine->conf.fill_max < FILL_MAX_LIVE ? FILL_MAX_LIVE : s->engine->conf.fill_max;
+}
+
 static void
 need_timeframe(struct stream *s, enum timeframe tf)
 {
@@ -159,6 +176,7 @@ void
 stream_set_real_time(struct stream *s, bool real_time)
 {
 	s->real_time = real_time;
+	filler_init(&s->filler, s->base, fill_max(s));
 }
 
 const char *
@@ -381,7 +399,7 @@ forget_bars(struct stream *s)
 	}
 	for (int i = 0; i < s->aggregator_count; i++)
 		aggregator_init(&s->aggregators[i], s->base, s->aggregators[i].tf);
-	filler_init(&s->filler, s->base, s->engine->conf.fill_max);
+	filler_init(&s->filler, s->base, fill_max(s));
 }
 
 static void
@@ -414,15 +432,37 @@ stream_gap(struct stream *s, int64_t from_us)
 
 /* Input */
 
+/* Base candles missing between the last one and `next`. */
+static int64_t
+missing_before(const struct stream *s, const struct candle *next)
+{
+	return s->filler.begun ? (next->open_us - s->filler.last_open_us) / timeframe_us(s->base) - 1 : 0;
+}
+
+static bool
+is_from_the_future(struct stream *s, int64_t time_us)
+{
+	if (!s->real_time || s->warming || time_us <= s->engine->wall_us + FUTURE_MAX_US)
+		return false;
+	if (s->future++ == 0)
+		log_warnx("engine", "a time in the future is not taken: the feed is wrong, or this machine's clock is (NTP)"
+		    " exchange=%s symbol=%s ahead_s=%lld", s->exchange, s->symbol, (long long)((time_us - s->engine->wall_us) / 1000000));
+	return true;
+}
+
 void
 stream_candle(struct stream *s, const struct candle *c)
 {
 	struct candle	 filled;
 
+	if (is_from_the_future(s, c->open_us))
+		return;
 	if (c->open_us < s->next_open_us) {
 		s->late++;
 		return;
 	}
+	if (s->real_time && missing_before(s, c) > fill_max(s))
+		stream_gap(s, c->open_us);
 	s->next_open_us = c->open_us + timeframe_us(s->base);
 	/* Trades of it that the builder may hold are part of it. */
 	builder_start_at(s->builder, s->next_open_us);
@@ -436,12 +476,9 @@ stream_candle(struct stream *s, const struct candle *c)
 static bool
 is_gap(const struct stream *s, const struct candle *next)
 {
-	int64_t	 missing;
+	int64_t	 missing = missing_before(s, next);
 
-	if (!s->filler.begun)
-		return false;
-	missing = (next->open_us - s->filler.last_open_us) / timeframe_us(s->base) - 1;
-	return missing >= 1 && missing <= s->engine->conf.fill_max;
+	return missing >= 1 && (s->real_time || missing <= s->engine->conf.fill_max);
 }
 
 void
@@ -459,6 +496,8 @@ stream_trade(struct stream *s, const struct trade *t)
 {
 	struct candle	 closed;
 
+	if (is_from_the_future(s, t->time_us))
+		return;
 	if (builder_trade(s->builder, t, &closed) == 1)
 		stream_candle(s, &closed);
 }

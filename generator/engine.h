@@ -68,7 +68,10 @@ void		 stream_set_source(struct stream *s, enum candle_source source);
 /*
  * The market's time is the wall's: a signal's age counts from the end of its
  * candle, else from when it was generated.  Older than its strategy's max_age it
- * is void from the start.  Not in mode replay.
+ * is void from the start.  Not in mode replay.  What lies more than five minutes
+ * ahead of the wall's clock is not taken.  However many intervals without trades
+ * lie between two candles, up to a week of minutes, they are filled: what is
+ * lost the feed says by stream_gap().
  */
 void		 stream_set_real_time(struct stream *s, bool real_time);
 

@@ -35,7 +35,7 @@ struct stream {
 	struct candle		 last;		/* base candle, once `candles` is not 0 */
 	struct candle		 official;	/* the exchange's version of one that is not closed yet */
 	bool			 has_official;
-	uint64_t		 candles, filled, late, corrected, gaps;
+	uint64_t		 candles, filled, late, future, corrected, gaps;
 	struct stream		*next;
 };
 

@@ -54,7 +54,7 @@ pairs_json(const struct engine *e, struct jsonw *w)
 void
 engine_status_json(const struct engine *e, struct jsonw *w)
 {
-	uint64_t	 trades = 0, late = 0, duplicates = 0, candles = 0, filled = 0, late_candles = 0, corrected = 0, gaps = 0;
+	uint64_t	 trades = 0, late = 0, duplicates = 0, candles = 0, filled = 0, late_candles = 0, corrected = 0, gaps = 0, future = 0;
 	int64_t		 active = 0, pairs = 0, warm = 0;
 	char		 text[STATUS_PAIRS_MAX];
 	struct jsonw	 list;
@@ -68,6 +68,7 @@ engine_status_json(const struct engine *e, struct jsonw *w)
 		late_candles += s->late;
 		corrected += s->corrected;
 		gaps += s->gaps;
+		future += s->future;
 		for (size_t i = 0; i < s->pair_count; i++) {
 			pairs++;
 			warm += pair_is_warm(&s->pairs[i]);
@@ -84,6 +85,7 @@ engine_status_json(const struct engine *e, struct jsonw *w)
 	jsonw_int(w, "late_candles", (int64_t)late_candles);
 	jsonw_int(w, "corrected_candles", (int64_t)corrected);
 	jsonw_int(w, "gaps", (int64_t)gaps);
+	jsonw_int(w, "from_the_future", (int64_t)future);
 	jsonw_int(w, "signals_opened", (int64_t)e->opened);
 	jsonw_int(w, "signals_active", active);
 	jsonw_int(w, "strategies_running", pairs);

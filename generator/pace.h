@@ -7,7 +7,7 @@
 
 struct pace {
 	int64_t		 gap_ms;			/* between two starts */
-	int64_t		 wait_base_ms, wait_max_ms;	/* after a refusal that names no time: base, doubled with each in a row */
+	int64_t		 wait_base_ms, wait_max_ms;	/* after a refusal that names no time: base, doubled with each in a row; 503: 30 s at most */
 	int64_t		 weight_max;			/* of a minute's budget */
 	int64_t		 gap_until_us, wait_until_us;	/* monotonic */
 	unsigned	 refusals;			/* in a row */

@@ -293,6 +293,67 @@ what_is_closed_in_the_table_leaves_the_book(void **state)
 	engine_free(e);
 }
 
+static void
+one_time_out_of_the_future_does_not_stop_a_live_market(void **state)
+{
+	struct engine	*e = engine_of(breakout, MODE_LIVE, 20, &rec);
+	struct stream	*s = engine_stream(e, "test", "BTC/USDT", TF_1M);
+	struct trade	 t = { .time_us = T0, .id = 1, .price = { 1000, 0 }, .quantity = { 1, 0 } };
+
+	(void)state;
+	stream_set_real_time(s, true);
+	engine_set_wall_us(e, T0);
+	stream_trade(s, &t);
+	t.id = 2;
+	t.time_us = T0 + 72 * 60 * MINUTE_US;
+	stream_trade(s, &t);
+	put(s, 72 * 60, 1000);
+	t.id = 3;
+	t.time_us = T0 + MINUTE_US;
+	stream_trade(s, &t);
+	assert_int_equal(count_of(ON_CANDLE), 1);
+	assert_int_equal(rec.list[0].candle.trades, 1);
+	engine_free(e);
+}
+
+/* A live feed says what is lost: an hour and a half of silence is filled, and so is no gap for a restart either. */
+static void
+a_quiet_live_market_is_filled_however_long(void **state)
+{
+	struct engine	*e = engine_of(breakout, MODE_LIVE, 20, &rec);
+	struct stream	*s = engine_stream(e, "test", "BTC/USDT", TF_1M);
+
+	(void)state;
+	stream_set_real_time(s, true);
+	engine_set_wall_us(e, T0 + 20000 * MINUTE_US);
+	put(s, 0, 1000);
+	put(s, 91, 1000);
+	assert_int_equal(count_of(ON_CANDLE), 92);
+	/* Beyond a week it is a gap, here and after a restart. */
+	put(s, 12000, 1000);
+	assert_int_equal(count_of(ON_CANDLE), 93);
+	engine_free(e);
+}
+
+static void
+any_hole_in_the_history_of_a_live_market_is_a_gap(void **state)
+{
+	struct engine	*e = engine_of(breakout, MODE_LIVE, 20, &rec);
+	struct stream	*s = engine_stream(e, "test", "BTC/USDT", TF_1M);
+	struct candle	 c;
+
+	(void)state;
+	stream_set_real_time(s, true);
+	engine_set_wall_us(e, T0 + 200 * MINUTE_US);
+	for (int i = 0; i < 30; i++) {
+		c = candle_at(i < 25 ? i : i + 100, 1000 + i % 2);
+		stream_warm(s, &c);
+	}
+	put(s, 130, 1050);
+	assert_int_equal(count_of(ON_OPENED), 0);
+	engine_free(e);
+}
+
 int
 main(void)
 {
@@ -307,6 +368,9 @@ main(void)
 		cmocka_unit_test_teardown(elsewhere_it_is_as_old_as_it_was_generated, clean),
 		cmocka_unit_test_teardown(a_replay_is_never_too_late, clean),
 		cmocka_unit_test_teardown(what_is_closed_in_the_table_leaves_the_book, clean),
+		cmocka_unit_test_teardown(one_time_out_of_the_future_does_not_stop_a_live_market, clean),
+		cmocka_unit_test_teardown(a_quiet_live_market_is_filled_however_long, clean),
+		cmocka_unit_test_teardown(any_hole_in_the_history_of_a_live_market_is_a_gap, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,6 +125,13 @@ a_refusal_makes_everybody_wait(void **state)
 	/* Who is banned for a day (418 of Binance) and asks before it is over is banned for longer. */
 	assert_int_equal(pace_answered(&p, 418, "86400", NULL, 0, 0), 86400000);
 	assert_int_equal(pace_answered(&p, 503, "99999999999", NULL, 0, 0), PACE_RETRY_MAX_MS);
+	/* Busy is no reproach: half a minute at most. */
+	{
+		struct pace	 busy = { .wait_base_ms = 5000, .wait_max_ms = 600000, .refusals = 5 };
+
+		assert_int_equal(pace_answered(&busy, 503, NULL, NULL, 0, 0), 30000);
+		assert_int_equal(pace_answered(&busy, 429, NULL, NULL, 0, 0), 320000);
+	}
 	/* No answer at all says nothing about the server's mood. */
 	assert_int_equal(pace_answered(&p, 0, NULL, NULL, 0, 0), 0);
 	assert_int_equal(pace_answered(&p, 429, NULL, NULL, 0, 0), 60000);
