@@ -71,9 +71,13 @@ int		 pg_send_prepared(struct pg *pg, const char *statement, int count, const ch
 /*
  * End the group and send it.  `cb` gets the group's verdict: ok when every
  * command was, else the first error.  A group that said BEGIN and failed is
- * rolled back by pg, so at most one such group may be queued at a time.
+ * rolled back by pg, so at most one such group may be queued at a time, and the
+ * beginning of the next one: it fails with it.
  */
 int		 pg_sync(struct pg *pg, pg_cb cb, void *arg);
+
+/* Send what is queued without ending the group: the server works at it, and answers once the group ends. */
+void		 pg_flush(struct pg *pg);
 
 /* One command that is a group of its own. */
 int		 pg_query(struct pg *pg, const char *sql, int count, const char *const *values, pg_cb cb, void *arg);
@@ -94,6 +98,7 @@ bool		 pg_skipped(const struct pg_result *res);	/* not run: an earlier command o
 const char	*pg_error(const struct pg_result *res);		/* one line, "" when ok */
 const char	*pg_sqlstate(const struct pg_result *res);	/* five characters, "" when ok */
 int		 pg_rows(const struct pg_result *res);
+const char	*pg_tag(const struct pg_result *res);		/* "COMMIT", "INSERT 0 1", …; "" when not ok */
 int		 pg_affected(const struct pg_result *res);	/* rows inserted, updated, deleted */
 const char	*pg_text(const struct pg_result *res, int row, int column);	/* NULL: SQL NULL */
 int64_t		 pg_int(const struct pg_result *res, int row, int column);	/* 0 for NULL */

@@ -71,6 +71,12 @@ pg_rows(const struct pg_result *res)
 	return res->res == NULL ? 0 : PQntuples(res->res);
 }
 
+const char *
+pg_tag(const struct pg_result *res)
+{
+	return res->ok && res->res != NULL ? PQcmdStatus(res->res) : "";
+}
+
 int
 pg_affected(const struct pg_result *res)
 {

@@ -16,7 +16,7 @@ struct statement {
 	enum batch_kind	 kind;
 	struct jsonw	 json;
 	size_t		 rows;
-	bool		 refused;
+	bool		 closed, refused;
 };
 
 struct batch {
@@ -118,7 +118,8 @@ void
 batch_open(struct batch *b, const struct signal *s)
 {
 	/* Openings in a row share one statement: the triggers run once a statement. */
-	struct statement	*st = b->count > 0 && b->statements[b->count - 1].kind == BATCH_OPEN ?
+	struct statement	*st = b->count > 0 && b->statements[b->count - 1].kind == BATCH_OPEN &&
+				    !b->statements[b->count - 1].closed ?
 				    &b->statements[b->count - 1] : add_statement(b, BATCH_OPEN);
 	struct jsonw		*w = &st->json;
 	size_t			 before = w->len;
@@ -290,6 +291,23 @@ seal_table(struct batch *b, enum batch_kind kind, const struct table *t)
 		jsonw_raw(&st->json, NULL, row, strlen(row));
 }
 
+size_t
+batch_close_signals(struct batch *b)
+{
+	struct statement	*st;
+
+	for (size_t i = 0; i < b->count; i++) {
+		st = &b->statements[i];
+		if (st->closed)
+			continue;
+		jsonw_end_array(&st->json);
+		st->closed = true;
+		if (st->json.failed)
+			fatalx("batch", "out of memory");
+	}
+	return b->count;
+}
+
 void
 batch_seal(struct batch *b)
 {
@@ -304,11 +322,7 @@ batch_seal(struct batch *b)
 	seal_table(b, BATCH_CORRECT, b->corrected);
 	seal_table(b, BATCH_REFRESH, b->refreshed);
 	seal_table(b, BATCH_STATE, b->judged);
-	for (size_t i = 0; i < b->count; i++) {
-		jsonw_end_array(&b->statements[i].json);
-		if (b->statements[i].json.failed)
-			fatalx("batch", "out of memory");
-	}
+	(void)batch_close_signals(b);
 }
 
 size_t
@@ -377,6 +391,7 @@ batch_split(struct batch *b, size_t index)
 	jsonw_raw(&second->json, NULL, first->json.buf + at, first->json.len - at - 1);
 	jsonw_end_array(&second->json);
 	second->rows = first->rows - half;
+	second->closed = true;
 	first->json.len = at - 1;		/* without the comma */
 	jsonw_end_array(&first->json);
 	first->rows = half;
@@ -396,9 +411,12 @@ batch_is_refused(const struct batch *b, size_t index)
 }
 
 int64_t
-batch_oldest_us(const struct batch *b)
+batch_take_oldest_us(struct batch *b)
 {
-	return b->oldest_us;
+	int64_t	 oldest_us = b->oldest_us;
+
+	b->oldest_us = INT64_MAX;
+	return oldest_us;
 }
 
 /* The journal's form: for each statement a letter, rows and length (32 bits, little-endian), the JSON. */
@@ -504,6 +522,7 @@ batch_unpack(struct batch *b, const void *data, size_t len)
 		jsonw_clear(&st->json);
 		jsonw_raw(&st->json, NULL, (const char *)in + at + PACK_HEAD, json_len);
 		st->rows = rows;
+		st->closed = true;
 		if (kind == BATCH_OPEN || kind == BATCH_CHANGE)
 			b->signal_rows += rows;
 		else

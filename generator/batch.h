@@ -45,6 +45,12 @@ void		 batch_judged(struct batch *b, const char *exchange, const char *symbol, e
 size_t		 batch_rows(const struct batch *b);
 size_t		 batch_bytes(const struct batch *b);
 
+/*
+ * The signals' statements so far take no more rows: they can be sent.  Returns
+ * how many there are; they stay the first ones.
+ */
+size_t		 batch_close_signals(struct batch *b);
+
 /* No more rows: lay the statements out.  Their texts stay the batch's. */
 void		 batch_seal(struct batch *b);
 size_t		 batch_statements(const struct batch *b);
@@ -52,8 +58,8 @@ enum batch_kind	 batch_statement(const struct batch *b, size_t index, const char
 
 size_t		 batch_statement_rows(const struct batch *b, size_t index);
 
-/* When its oldest opening was generated (wall clock); INT64_MAX: it has none. */
-int64_t		 batch_oldest_us(const struct batch *b);
+/* When its oldest opening since the last call was generated (wall clock); INT64_MAX: there is none. */
+int64_t		 batch_take_oldest_us(struct batch *b);
 
 /*
  * A sealed batch as bytes for the journal, owned by the caller; and back, behind

@@ -18,6 +18,7 @@
 #define SPILL_MS		200		/* rows wait in memory alone no longer than this */
 #define SPILL_BYTES		(256 << 10)	/* nor more of them, while there is no session */
 #define BATCH_BYTES	(4 << 20)		/* nor more in one transaction: the role's statement_timeout is 30 s, on any machine */
+#define EARLY_MAX		16		/* statements of the next transaction that are sent before it is its turn */
 #define DRAIN_BYTES		(256 << 10)	/* of the spool, in one transaction */
 
 enum note_kind { NOTE_CHANGED, NOTE_OPENED, NOTE_VOID };
@@ -45,6 +46,15 @@ struct writer {
 	size_t			 failed_at;	/* statement that ended the attempt; NONE: no statement did */
 	bool			 sent;		/* the attempt at in_flight is under way */
 	unsigned		 attempts;	/* at in_flight */
+	bool			 undone;	/* its COMMIT did nothing */
+	/*
+	 * Statements of `gathering` that have been sent behind the transaction
+	 * in flight, in one that is open.  Statements are numbered as they are
+	 * sent, and answered in that order; answers to those from void_from to
+	 * void_to do not matter any more.
+	 */
+	size_t			 early;
+	uint64_t		 asked, heard, early_from, void_from, void_to;
 	struct note		*notes, **last_note;
 	struct event		*retry, *spill;
 	struct backoff		 backoff;
@@ -53,7 +63,7 @@ struct writer {
 	struct hist		 to_sent, latency;	/* generated -> sent, of each batch's oldest; -> committed */
 };
 
-static void	 send_batch(struct writer *w);
+static void	 send_batch(struct writer *w, size_t sent);
 static void	 advance(struct writer *w);
 
 static void
@@ -149,6 +159,18 @@ is_permanent(const char *sqlstate)
 	return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0;
 }
 
+/* What was sent early is for nothing: its transaction goes, it will be sent again. */
+static void
+undo_early(struct writer *w)
+{
+	if (w->early == 0)
+		return;
+	w->void_from = w->early_from;
+	w->void_to = w->asked;
+	w->early = 0;
+	pg_query(w->pg, "ROLLBACK", 0, NULL, NULL, NULL);
+}
+
 static void
 attempt_failed(struct writer *w, const struct pg_result *res)
 {
@@ -159,10 +181,11 @@ attempt_failed(struct writer *w, const struct pg_result *res)
 
 	if (pg_lost(res))
 		return;			/* sent again when the session is back */
+	undo_early(w);
 	if (is_permanent(pg_sqlstate(res)) && w->failed_at != NONE) {
 		/* One bad row must not take the good ones of its statement along. */
 		if (batch_split(w->in_flight, w->failed_at)) {
-			send_batch(w);
+			send_batch(w, 0);
 			return;
 		}
 		kind = batch_statement(w->in_flight, w->failed_at, &json);
@@ -170,7 +193,7 @@ attempt_failed(struct writer *w, const struct pg_result *res)
 		    batch_names[kind], pg_sqlstate(res), pg_error(res), json);
 		batch_refuse(w->in_flight, w->failed_at);
 		w->refused++;
-		send_batch(w);
+		send_batch(w, 0);
 		return;
 	}
 	w->retries++;
@@ -181,7 +204,8 @@ attempt_failed(struct writer *w, const struct pg_result *res)
 	}
 	wait_ms = backoff_next_ms(&w->backoff, backoff_random());
 	wait = clock_timeval_ms(wait_ms);
-	log_warnx("writer", "cannot commit, trying again sqlstate=%s why=\"%s\" retry_ms=%u", pg_sqlstate(res), pg_error(res), wait_ms);
+	log_warnx("writer", "cannot commit, trying again sqlstate=%s why=\"%s\" retry_ms=%u", pg_sqlstate(res),
+	    w->undone ? "its transaction was rolled back by somebody else" : pg_error(res), wait_ms);
 	if (strcmp(pg_sqlstate(res), LOCK_NOT_AVAILABLE) == 0)
 		name_blocker(w);
 	event_add(w->retry, &wait);
@@ -218,13 +242,22 @@ committed(struct writer *w)
 	w->handler.committed(w->arg);
 }
 
+/* In a transaction that has failed it succeeds, and rolls back. */
+static void
+commit_cb(const struct pg_result *res, void *arg)
+{
+	struct writer	*w = arg;
+
+	w->undone = pg_ok(res) && strcmp(pg_tag(res), "COMMIT") != 0;
+}
+
 static void
 verdict_cb(const struct pg_result *res, void *arg)
 {
 	struct writer	*w = arg;
 
 	w->sent = false;
-	if (pg_ok(res))
+	if (pg_ok(res) && !w->undone)
 		committed(w);
 	else
 		attempt_failed(w, res);
@@ -244,13 +277,16 @@ statement_cb(const struct pg_result *res, void *arg)
 	struct writer	*w = arg;
 	const char	*json;
 	size_t		 index;
+	uint64_t	 number = w->heard++;
 
+	if (pg_lost(res) || (number >= w->void_from && number < w->void_to))
+		return;
 	/* Answers come in order; the refused ones were not sent. */
 	while (batch_is_refused(w->in_flight, w->answered))
 		w->answered++;
 	index = w->answered++;
 	if (!pg_ok(res)) {
-		if (!pg_lost(res) && !pg_skipped(res))
+		if (!pg_skipped(res))
 			w->failed_at = index;
 		return;
 	}
@@ -276,38 +312,85 @@ statement_cb(const struct pg_result *res, void *arg)
 	}
 }
 
-/* BEGIN and COMMIT are commands of their own, so that an error of the commit has a result of its own. */
-static void
-send_batch(struct writer *w)
+static int
+send_statements(struct writer *w, const struct batch *b, size_t from, size_t to)
 {
 	const char	*json;
 	enum batch_kind	 kind;
 
+	for (size_t i = from; i < to; i++) {
+		kind = batch_statement(b, i, &json);
+		if (batch_is_refused(b, i))
+			continue;
+		if (pg_send_prepared(w->pg, batch_names[kind], 1, &json, statement_cb, w) == -1)
+			return -1;
+		w->asked++;
+	}
+	return 0;
+}
+
+static void
+note_sent(struct writer *w, struct batch *b)
+{
+	int64_t	 oldest_us = batch_take_oldest_us(b);
+
+	if (oldest_us != INT64_MAX)
+		hist_add(&w->to_sent, clock_wall_us() - oldest_us);
+}
+
+/*
+ * The first `sent` statements are on their way, in a transaction that is open.
+ * BEGIN and COMMIT are commands of their own, so that an error of the commit has
+ * a result of its own.
+ */
+static void
+send_batch(struct writer *w, size_t sent)
+{
 	if (!w->session_up || w->sent)
 		return;
 	drop_notes(w);
 	w->answered = 0;
 	w->attempts++;
 	w->failed_at = NONE;
-	if (pg_send(w->pg, "BEGIN", 0, NULL, NULL, NULL) == -1)
-		return;
-	for (size_t i = 0; i < batch_statements(w->in_flight); i++) {
-		kind = batch_statement(w->in_flight, i, &json);
-		if (!batch_is_refused(w->in_flight, i) &&
-		    pg_send_prepared(w->pg, batch_names[kind], 1, &json, statement_cb, w) == -1)
-			return;
-	}
-	if (pg_send(w->pg, "COMMIT", 0, NULL, NULL, NULL) == -1)
+	w->undone = false;
+	if ((sent == 0 && pg_send(w->pg, "BEGIN", 0, NULL, NULL, NULL) == -1) ||
+	    send_statements(w, w->in_flight, sent, batch_statements(w->in_flight)) == -1 ||
+	    pg_send(w->pg, "COMMIT", 0, NULL, commit_cb, w) == -1)
 		return;
 	w->sent = pg_sync(w->pg, verdict_cb, w) == 0;
-	if (w->sent && w->attempts == 1 && !w->in_flight_is_old && batch_oldest_us(w->in_flight) != INT64_MAX)
-		hist_add(&w->to_sent, clock_wall_us() - batch_oldest_us(w->in_flight));
+	note_sent(w, w->in_flight);
+}
+
+/*
+ * Signals do not wait until the transaction in flight has committed: their
+ * statements go behind it, into the one that is its next, and that is committed
+ * once it is its turn.  So the order of commits stays, and nothing of it counts
+ * before.
+ */
+static void
+send_early(struct writer *w)
+{
+	size_t	 count;
+
+	if (!w->sent || w->heard < w->void_to || w->early >= EARLY_MAX || !spool_is_empty(w->spool) || batch_signal_rows(w->gathering) == 0)
+		return;
+	count = batch_close_signals(w->gathering);
+	if (w->early == 0)
+		w->early_from = w->asked;
+	if (count == w->early || (w->early == 0 && pg_send(w->pg, "BEGIN", 0, NULL, NULL, NULL) == -1) ||
+	    send_statements(w, w->gathering, w->early, count) == -1)
+		return;
+	w->early = count;
+	note_sent(w, w->gathering);
+	pg_flush(w->pg);
 }
 
 /* The next transaction, if there is something to commit and nothing under way. */
 static void
 advance(struct writer *w)
 {
+	size_t	 sent = w->early;
+
 	if (w->in_flight != NULL || !w->session_up)
 		return;
 	if ((w->in_flight = spool_next(w->spool, DRAIN_BYTES)) != NULL)
@@ -322,7 +405,8 @@ advance(struct writer *w)
 	} else
 		return;
 	w->attempts = 0;
-	send_batch(w);
+	w->early = 0;
+	send_batch(w, sent);
 }
 
 /* What was gathered cannot be sent now: out of memory with it. */
@@ -334,6 +418,7 @@ spill(struct writer *w)
 	event_del(w->spill);
 	if (batch_rows(b) == 0)
 		return;
+	undo_early(w);
 	w->gathering = batch_new();
 	batch_seal(b);
 	spool_put_take(w->spool, b, !w->session_up);
@@ -361,7 +446,7 @@ retry_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	if (w->in_flight != NULL)
-		send_batch(w);
+		send_batch(w, 0);
 }
 
 struct writer *
@@ -411,9 +496,12 @@ writer_flush(struct writer *w)
 	advance(w);
 	if (batch_rows(w->gathering) == 0)
 		return;
-	if (batch_bytes(w->gathering) > spill_bytes(w))
+	if (batch_bytes(w->gathering) > spill_bytes(w)) {
 		spill(w);
-	else if (!event_pending(w->spill, EV_TIMEOUT, NULL))
+		return;
+	}
+	send_early(w);
+	if (!event_pending(w->spill, EV_TIMEOUT, NULL))
 		event_add(w->spill, &wait);
 }
 
@@ -422,7 +510,7 @@ writer_session_up(struct writer *w)
 {
 	w->session_up = true;
 	if (w->in_flight != NULL)
-		send_batch(w);
+		send_batch(w, 0);
 	else
 		advance(w);
 }
@@ -431,6 +519,8 @@ void
 writer_session_down(struct writer *w)
 {
 	w->session_up = w->sent = false;
+	w->early = 0;
+	w->asked = w->heard = w->void_from = w->void_to = 0;
 	event_del(w->retry);
 }
 

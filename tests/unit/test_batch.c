@@ -219,12 +219,13 @@ an_opening_says_how_long_it_is_fresh(void **state)
 	const char	*json;
 
 	(void)state;
-	assert_true(batch_oldest_us(b) == INT64_MAX);
+	assert_true(batch_take_oldest_us(b) == INT64_MAX);
 	batch_open(b, &s);
 	s.generated_us -= 5;
 	s.fresh_until_us = 1767225720000000;
 	batch_open(b, &s);
-	assert_true(batch_oldest_us(b) == s.generated_us);
+	assert_true(batch_take_oldest_us(b) == s.generated_us);
+	assert_true(batch_take_oldest_us(b) == INT64_MAX);
 	batch_seal(b);
 	batch_statement(b, 0, &json);
 	assert_non_null(strstr(json, "\"fresh_until\":\"2026-01-01T00:02:00.000000Z\""));
