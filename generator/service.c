@@ -46,6 +46,7 @@ struct service {
 	struct loader_stream	*streams;
 	size_t			 stream_count;
 	bool			 loading, loaded, held_back, stopping;
+	bool			 has_opened;	/* the input at hand has: its rows are to go at once */
 	int			 exit_code;
 	uint64_t		 trades, candles;	/* work done, as the heartbeat's proof of life */
 };
@@ -86,6 +87,7 @@ engine_opened_cb(const struct signal *signal, void *arg)
 	if (opened.fresh_until_us > 1)
 		opened.fresh_until_us += session_clock_ahead_us(s->session);
 	batch_open(writer_batch(s->writer), &opened);
+	s->has_opened = true;
 }
 
 static void
@@ -111,6 +113,15 @@ static const struct engine_handler engine_handler = {
 
 /* Feed -> engine */
 
+/* An input is done with.  What else the feed brings in this turn must not keep a signal waiting. */
+static void
+input_end(struct service *s)
+{
+	if (s->has_opened)
+		writer_flush(s->writer);
+	s->has_opened = false;
+}
+
 static void
 feed_trade_cb(size_t symbol, const struct trade *t, void *arg)
 {
@@ -118,6 +129,7 @@ feed_trade_cb(size_t symbol, const struct trade *t, void *arg)
 
 	src->service->trades++;
 	stream_trade(src->streams[symbol].stream, t);
+	input_end(src->service);
 }
 
 static void
@@ -127,6 +139,7 @@ feed_candle_cb(size_t symbol, const struct candle *c, void *arg)
 
 	src->service->candles++;
 	stream_candle(src->streams[symbol].stream, c);
+	input_end(src->service);
 }
 
 /* The streams of one symbol or of all: *first to the one behind the last. */
@@ -143,8 +156,10 @@ feed_clock_cb(size_t symbol, int64_t now_us, void *arg)
 	struct source	*src = arg;
 	size_t		 i, end;
 
-	for (range_of(src, symbol, &i, &end); i < end; i++)
+	for (range_of(src, symbol, &i, &end); i < end; i++) {
 		stream_clock(src->streams[i].stream, now_us);
+		input_end(src->service);
+	}
 }
 
 static void

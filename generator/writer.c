@@ -329,6 +329,10 @@ send_statements(struct writer *w, const struct batch *b, size_t from, size_t to)
 	return 0;
 }
 
+/*
+ * Taken just before send(2): on few cores the kernel may well run the server that
+ * it wakes before it lets us go on.
+ */
 static void
 note_sent(struct writer *w, struct batch *b)
 {
@@ -357,8 +361,8 @@ send_batch(struct writer *w, size_t sent)
 	    send_statements(w, w->in_flight, sent, batch_statements(w->in_flight)) == -1 ||
 	    pg_send(w->pg, "COMMIT", 0, NULL, commit_cb, w) == -1)
 		return;
-	w->sent = pg_sync(w->pg, verdict_cb, w) == 0;
 	note_sent(w, w->in_flight);
+	w->sent = pg_sync(w->pg, verdict_cb, w) == 0;
 }
 
 /*
