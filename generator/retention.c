@@ -9,13 +9,15 @@
 #include "common/log.h"
 #include "common/pg.h"
 #include "generator/session.h"
+#include "generator/writer.h"
 
 #define PAUSE_MS	60000
-#define MORE_MS		1000		/* a batch was full */
+#define MORE_MS		1000		/* a batch was full, or the session was not free */
 #define BATCH_ROWS	"500"		/* of each kind: the lock of signals is held that long */
 
 struct retention {
 	struct session	*session;
+	struct writer	*writer;
 	struct event	*timer;
 	char		 keep[48], keep_candles[48];	/* intervals */
 	bool		 failing;
@@ -52,17 +54,18 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 	const char		*values[] = { r->keep, r->keep_candles, BATCH_ROWS };
 
 	(void)fd, (void)what;
-	if (!session_is_up(r->session) ||
+	if (!session_is_up(r->session) || writer_has_begun(r->writer) ||
 	    pg_query(session_pg(r->session), "SELECT tocsin_retain($1::interval, $2::interval, $3::integer)", 3, values, deleted_cb, r) == -1)
-		arm(r, PAUSE_MS);
+		arm(r, MORE_MS);
 }
 
 struct retention *
-retention_new(struct event_base *base, struct session *session, int64_t keep_us, int64_t keep_candles_us)
+retention_new(struct event_base *base, struct session *session, struct writer *writer, int64_t keep_us, int64_t keep_candles_us)
 {
 	struct retention	*r = xcalloc(1, sizeof(*r));
 
 	r->session = session;
+	r->writer = writer;
 	snprintf(r->keep, sizeof(r->keep), "%lld microseconds", (long long)keep_us);
 	snprintf(r->keep_candles, sizeof(r->keep_candles), "%lld microseconds", (long long)keep_candles_us);
 	if ((r->timer = event_new(base, -1, 0, timer_cb, r)) == NULL)

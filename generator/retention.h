@@ -11,10 +11,12 @@ struct event_base;
 struct jsonw;
 struct retention;
 struct session;
+struct writer;
 
-/* The session is borrowed.  Candles are kept for keep_candles_us at least: restarts need them. */
-struct retention	*retention_new(struct event_base *base, struct session *session, int64_t keep_us, int64_t keep_candles_us);
-void			 retention_free(struct retention *r);		/* NULL is fine; before the session's end */
+/* Session and writer are borrowed.  Candles are kept for keep_candles_us at least: restarts need them. */
+struct retention	*retention_new(struct event_base *base, struct session *session, struct writer *writer, int64_t keep_us,
+			    int64_t keep_candles_us);
+void			 retention_free(struct retention *r);		/* NULL is fine; before theirs */
 
 /* {"deleted_rows":…} under key `retention`. */
 void			 retention_status_json(const struct retention *r, struct jsonw *w);

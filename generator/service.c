@@ -534,7 +534,7 @@ set_up(struct service *s)
 	free(path);
 	s->writer = writer_new(s->base, session_pg(s->session), s->spool, (size_t)backlog, &writer, s);
 	if (s->conf.retention_ms > 0)
-		s->retention = retention_new(s->base, s->session, s->conf.retention_ms * 1000, history_us(s));
+		s->retention = retention_new(s->base, s->session, s->writer, s->conf.retention_ms * 1000, history_us(s));
 	s->heartbeat = heartbeat_new(s->base, (unsigned)s->conf.suite.heartbeat_interval_ms, &heartbeat, s);
 	/* A database that is away is no reason to be restarted: ready means that the loop turns. */
 	heartbeat_ready(s->heartbeat);

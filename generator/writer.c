@@ -536,6 +536,12 @@ writer_save(struct writer *w)
 }
 
 bool
+writer_has_begun(const struct writer *w)
+{
+	return w->early > 0;
+}
+
+bool
 writer_is_full(const struct writer *w)
 {
 	return batch_bytes(w->gathering) + spool_bytes(w->spool) > w->backlog_max;

@@ -53,6 +53,9 @@ void		 writer_session_down(struct writer *w);
 /* The end is near: all that is not in flight goes to the journal.  False when something is in memory alone. */
 bool		 writer_save(struct writer *w);
 
+/* A transaction is open on its session: somebody else's query would become part of it. */
+bool		 writer_has_begun(const struct writer *w);
+
 bool		 writer_is_full(const struct writer *w);
 bool		 writer_is_short_of_room(const struct writer *w);	/* soon rows will have to be dropped */
 bool		 writer_is_idle(const struct writer *w);	/* nothing gathered, waiting or in flight */

@@ -490,7 +490,7 @@ async function retention(t) {
   const shifted = Number(await site.value("SELECT count(*) FROM candles WHERE open_time < (SELECT min(open_time) FROM candles WHERE exchange = 'sim') + interval '300 d' AND exchange = 'sim'"));
   assert.ok(closed > 5 && shifted > 1000);
   await site.start();
-  await until('the old ones are gone', async () => await count(site, "status <> 'active' AND created_at < now() - interval '2 d'") === 0);
+  await until('the old ones are gone', async () => await count(site, "status <> 'active' AND updated_at < now() - interval '2 d'") === 0);
   await until('and their candles', async () => await site.value("SELECT count(*) FROM candles WHERE exchange = 'sim' AND open_time < timestamptz '2025-11-01'") === '0');
   await until('and the events', async () => Number(await site.value("SELECT count(*) FROM signal_events WHERE at < now() - interval '2 d'")) <= 1);
   assert.equal(await site.value("SELECT count(*) FROM candles WHERE exchange = 'old'"), '1000');
