@@ -37,8 +37,6 @@ struct pg {
 	void			*arg;
 	struct command		*queue, **queue_end;
 	size_t			 pending;
-	bool			 group_open;	/* commands were sent behind the last sync */
-	bool			 rolling_back;	/* a ROLLBACK of ours has not been answered */
 	struct pg_result	 group;		/* the first error of the group at hand */
 	bool			 in_callback, broken;
 	char			 last_error[PG_ERROR_MAX];	/* of an attempt or a loss */
@@ -215,7 +213,6 @@ connected(struct pg *pg)
 	event_del(pg->timer);
 	backoff_reset(&pg->backoff);
 	pg->state = PG_UP;
-	pg->group_open = pg->rolling_back = false;
 	pg->connects++;
 	pg->up_since_us = clock_mono_us();
 	pg->last_error[0] = '\0';
@@ -311,19 +308,10 @@ answer_timer_cb(evutil_socket_t fd, short what, void *arg)
 
 /* Answers */
 
-static void
-rolled_back_cb(const struct pg_result *res, void *arg)
-{
-	struct pg	*pg = arg;
-
-	(void)res;
-	pg->rolling_back = false;
-}
-
 /*
  * The end of a group.  A transaction that it opened and that failed must not
- * swallow the next group.  The beginning of that one may be on its way: it fails,
- * and is ended first, or the ROLLBACK would be skipped with it.
+ * swallow the next group.  While anything is queued behind it libpq does not say
+ * how the transaction stands: then whoever queued that ends it.
  */
 static void
 answer_sync(struct pg *pg)
@@ -331,12 +319,8 @@ answer_sync(struct pg *pg)
 	struct pg_result	 verdict = pg->group;
 
 	pg->group = (struct pg_result){ .ok = true };
-	if (PQtransactionStatus(pg->conn) == PQTRANS_INERROR && !pg->rolling_back) {
-		if (pg->group_open)
-			pg_sync(pg, NULL, NULL);
-		pg->rolling_back = true;
-		pg_query(pg, "ROLLBACK", 0, NULL, rolled_back_cb, pg);
-	}
+	if (PQtransactionStatus(pg->conn) == PQTRANS_INERROR)
+		pg_query(pg, "ROLLBACK", 0, NULL, NULL, NULL);
 	done(pg, &verdict);
 }
 
@@ -374,7 +358,6 @@ answer_script(struct pg *pg)
 	pg->group = (struct pg_result){ .ok = true };
 	if (PQenterPipelineMode(pg->conn) == 0)
 		pg->broken = true;
-	pg->group_open = false;
 	done(pg, &verdict);
 }
 
@@ -513,7 +496,6 @@ sent(struct pg *pg, int ok, bool is_sync, pg_cb cb, void *arg)
 		return -1;
 	}
 	push(pg, is_sync, cb, arg);
-	pg->group_open = !is_sync;
 	return 0;
 }
 

@@ -71,8 +71,9 @@ int		 pg_send_prepared(struct pg *pg, const char *statement, int count, const ch
 /*
  * End the group and send it.  `cb` gets the group's verdict: ok when every
  * command was, else the first error.  A group that said BEGIN and failed is
- * rolled back by pg, so at most one such group may be queued at a time, and the
- * beginning of the next one: it fails with it.
+ * rolled back by pg when nothing is queued behind it, so at most one such group
+ * may be queued at a time.  Whoever queues the beginning of the next one, which
+ * fails with it, ends that with a sync and sends ROLLBACK himself.
  */
 int		 pg_sync(struct pg *pg, pg_cb cb, void *arg);
 

@@ -168,6 +168,8 @@ undo_early(struct writer *w)
 	w->void_from = w->early_from;
 	w->void_to = w->asked;
 	w->early = 0;
+	/* In a group of its own, or an error of what was sent early would skip it. */
+	pg_sync(w->pg, NULL, NULL);
 	pg_query(w->pg, "ROLLBACK", 0, NULL, NULL, NULL);
 }
 
