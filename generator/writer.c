@@ -18,7 +18,7 @@
 #define SPILL_MS		200		/* rows wait in memory alone no longer than this */
 #define SPILL_BYTES		(256 << 10)	/* nor more of them, while there is no session */
 #define BATCH_BYTES	(4 << 20)		/* nor more in one transaction: the role's statement_timeout is 30 s, on any machine */
-#define EARLY_MAX		16		/* statements of the next transaction that are sent before it is its turn */
+#define EARLY_MAX		16		/* beyond so many no more statements are sent before it is their turn */
 #define DRAIN_BYTES		(256 << 10)	/* of the spool, in one transaction */
 
 enum note_kind { NOTE_CHANGED, NOTE_OPENED, NOTE_VOID };
@@ -540,7 +540,7 @@ writer_save(struct writer *w)
 bool
 writer_has_begun(const struct writer *w)
 {
-	return w->early > 0;
+	return w->sent;
 }
 
 bool

@@ -53,7 +53,7 @@ void		 writer_session_down(struct writer *w);
 /* The end is near: all that is not in flight goes to the journal.  False when something is in memory alone. */
 bool		 writer_save(struct writer *w);
 
-/* A transaction is open on its session: somebody else's query would become part of it. */
+/* A transaction is under way on its session: somebody else's query would become part of it, or of its failure. */
 bool		 writer_has_begun(const struct writer *w);
 
 bool		 writer_is_full(const struct writer *w);
