@@ -20,7 +20,7 @@ struct retention {
 	struct writer	*writer;
 	struct event	*timer;
 	char		 keep[48], keep_candles[48];	/* intervals */
-	bool		 failing;
+	bool		 due, failing;
 	uint64_t	 deleted;
 };
 
@@ -47,15 +47,28 @@ deleted_cb(const struct pg_result *res, void *arg)
 	arm(r, rows > 0 ? MORE_MS : PAUSE_MS);
 }
 
+void
+retention_between(struct retention *r)
+{
+	const char	*values[] = { r->keep, r->keep_candles, BATCH_ROWS };
+
+	if (!r->due || !session_is_up(r->session) ||
+	    pg_query(session_pg(r->session), "SELECT tocsin_retain($1::interval, $2::interval, $3::integer)", 3, values, deleted_cb, r) == -1)
+		return;
+	r->due = false;
+}
+
+/* At once, or as soon as the writer is between two transactions. */
 static void
 timer_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct retention	*r = arg;
-	const char		*values[] = { r->keep, r->keep_candles, BATCH_ROWS };
 
 	(void)fd, (void)what;
-	if (!session_is_up(r->session) || writer_has_begun(r->writer) ||
-	    pg_query(session_pg(r->session), "SELECT tocsin_retain($1::interval, $2::interval, $3::integer)", 3, values, deleted_cb, r) == -1)
+	r->due = true;
+	if (!writer_has_begun(r->writer))
+		retention_between(r);
+	if (r->due)
 		arm(r, MORE_MS);
 }
 

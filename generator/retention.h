@@ -18,6 +18,9 @@ struct retention	*retention_new(struct event_base *base, struct session *session
 			    int64_t keep_candles_us);
 void			 retention_free(struct retention *r);		/* NULL is fine; before theirs */
 
+/* The writer is between two transactions: delete, if it is time to. */
+void			 retention_between(struct retention *r);
+
 /* {"deleted_rows":…} under key `retention`. */
 void			 retention_status_json(const struct retention *r, struct jsonw *w);
 #endif

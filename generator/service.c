@@ -278,6 +278,15 @@ writer_committed_cb(void *arg)
 }
 
 static void
+writer_between_cb(void *arg)
+{
+	struct service	*s = arg;
+
+	if (s->retention != NULL)
+		retention_between(s->retention);
+}
+
+static void
 writer_closed_cb(const char *exchange, const char *symbol, const char *timeframe, const char *strategy, int64_t candle_open_us,
     int64_t closed_us, void *arg)
 {
@@ -514,7 +523,7 @@ set_up(struct service *s)
 {
 	const struct heartbeat_handler	 heartbeat = { .status = status_cb, .orphaned = orphaned_cb };
 	const struct session_handler	 session = { .up = session_up_cb, .down = session_down_cb };
-	const struct writer_handler	 writer = { .committed = writer_committed_cb, .closed = writer_closed_cb };
+	const struct writer_handler	 writer = { .committed = writer_committed_cb, .between = writer_between_cb, .closed = writer_closed_cb };
 	char				*path = journal_path(s);
 	int64_t				 backlog;
 

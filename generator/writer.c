@@ -240,6 +240,8 @@ committed(struct writer *w)
 	batch_free(w->in_flight);
 	w->in_flight = NULL;
 	spool_done(w->spool);
+	if (w->early == 0 && w->handler.between != NULL)
+		w->handler.between(w->arg);
 	advance(w);
 	w->handler.committed(w->arg);
 }

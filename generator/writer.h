@@ -27,6 +27,8 @@ struct writer;
 struct writer_handler {
 	/* A transaction has committed: look at writer_is_full() and writer_is_idle() again. */
 	void	(*committed)(void *arg);
+	/* Between two transactions: whoever has a query for the session sends it now.  May be NULL. */
+	void	(*between)(void *arg);
 	/* This signal is closed in the table, by somebody else or because it came too late. */
 	void	(*closed)(const char *exchange, const char *symbol, const char *timeframe, const char *strategy,
 		    int64_t candle_open_us, int64_t closed_us, void *arg);
