@@ -252,38 +252,44 @@ stream_memory_us(const struct stream *s)
 
 /* Judging */
 
-static void
-open_signal(struct stream *s, struct pair *p, struct signal *fresh)
+void
+book_take_signal(struct stream *s, struct book *b, struct signal *fresh, int64_t fresh_until_us)
 {
 	struct engine	*e = s->engine;
 	bool		 stale;
+
+	/* The old one goes first: the table holds one active signal of a kind. */
+	if (b->active) {
+		book_cancel(b, EXIT_REVERSED, fresh->entry, fresh->candle_close_us);
+		e->handler.changed(&b->signal, e->arg);
+	}
+	snprintf(fresh->exchange, sizeof(fresh->exchange), "%s", s->exchange);
+	snprintf(fresh->symbol, sizeof(fresh->symbol), "%s", s->symbol);
+	fresh->mode = e->conf.mode;
+	fresh->generated_us = e->wall_us;
+	fresh->fresh_until_us = e->conf.mode == MODE_REPLAY ? 0 : fresh_until_us;
+	stale = fresh->fresh_until_us != 0 && e->wall_us > fresh_until_us;
+	book_open(b, fresh);
+	e->opened++;
+	e->handler.opened(fresh, e->arg);
+	if (stale)
+		book_forget(b, fresh->candle_close_us);
+}
+
+static void
+open_signal(struct stream *s, struct pair *p, struct signal *fresh)
+{
+	int64_t	 until_us;
 
 	if (p->book.active && p->book.signal.side == fresh->side)
 		return;
 	if (!p->book.active && !book_may_open(&p->book, fresh->candle_close_us))
 		return;
-	/* The old one goes first: the table holds one active signal of a kind. */
-	if (p->book.active) {
-		book_cancel(&p->book, EXIT_REVERSED, fresh->entry, fresh->candle_close_us);
-		e->handler.changed(&p->book.signal, e->arg);
-	}
 	strategy_explain(p->strategy, p->state, fresh);
-	snprintf(fresh->exchange, sizeof(fresh->exchange), "%s", s->exchange);
-	snprintf(fresh->symbol, sizeof(fresh->symbol), "%s", s->symbol);
-	fresh->mode = e->conf.mode;
-	fresh->generated_us = e->wall_us;
-	if (e->conf.mode != MODE_REPLAY)
-		fresh->fresh_until_us = (s->real_time ? fresh->candle_close_us : fresh->generated_us) + strategy_max_age_us(p->strategy);
-	/* Too old already: whatever the database's clock says, it is void there and gone here. */
-	stale = fresh->fresh_until_us != 0 && e->wall_us > fresh->fresh_until_us;
-	if (stale)
-		fresh->fresh_until_us = 1;
-	book_open(&p->book, fresh);
 	p->opened_us = fresh->candle_open_us;
-	e->opened++;
-	e->handler.opened(fresh, e->arg);
-	if (stale)
-		book_forget(&p->book, fresh->candle_close_us);
+	until_us = (s->real_time ? fresh->candle_close_us : s->engine->wall_us) + strategy_max_age_us(p->strategy);
+	/* Too old already: whatever the database's clock says, it is void there and gone here. */
+	book_take_signal(s, &p->book, fresh, s->engine->wall_us > until_us ? 1 : until_us);
 }
 
 static void

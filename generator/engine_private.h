@@ -51,6 +51,13 @@ struct engine {
 };
 
 /* engine_signal.c: a signal read back whose strategy is not configured; the clock for those of a stream without candles. */
+/*
+ * Open a signal that is complete but for exchange, symbol, mode and generated_us
+ * in its book, reversing the active one.  Beyond fresh_until_us (not in a replay)
+ * it is void from the start and leaves the book again.
+ */
+void	 book_take_signal(struct stream *s, struct book *b, struct signal *fresh, int64_t fresh_until_us);
+
 void	 orphan_restore(struct stream *s, const struct signal *signal);
 void	 orphans_clock(struct stream *s, int64_t now_us);
 #endif

@@ -1,5 +1,4 @@
 /* Signals of strategies that are none of ours: finished ones from outside, and those of sections that are gone. */
-#include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -88,7 +87,6 @@ judge(struct stream *s, const struct signal *given, struct book **b)
 enum signal_verdict
 stream_signal(struct stream *s, const struct signal *given)
 {
-	struct engine		*e = s->engine;
 	struct book		*b;
 	struct signal		 fresh = *given;
 	enum signal_verdict	 verdict = judge(s, given, &b);
@@ -97,24 +95,7 @@ stream_signal(struct stream *s, const struct signal *given)
 		return verdict;
 	if (b == NULL)
 		b = add_book(s);
-	/* The old one goes first: the table holds one active signal of a kind. */
-	if (b->active) {
-		book_cancel(b, EXIT_REVERSED, fresh.entry, fresh.candle_close_us);
-		e->handler.changed(&b->signal, e->arg);
-	}
-	snprintf(fresh.exchange, sizeof(fresh.exchange), "%s", s->exchange);
-	snprintf(fresh.symbol, sizeof(fresh.symbol), "%s", s->symbol);
-	fresh.mode = e->conf.mode;
-	fresh.generated_us = e->wall_us;
-	if (e->conf.mode == MODE_REPLAY)
-		fresh.fresh_until_us = 0;
-	else if (fresh.fresh_until_us == 0)
-		fresh.fresh_until_us = fresh.generated_us + timeframe_us(fresh.timeframe);
-	book_open(b, &fresh);
-	e->opened++;
-	e->handler.opened(&b->signal, e->arg);
-	/* Too old already: the table will have it as expired and void. */
-	if (fresh.fresh_until_us != 0 && e->wall_us > fresh.fresh_until_us)
-		book_forget(b, fresh.candle_close_us);
+	book_take_signal(s, b, &fresh, fresh.fresh_until_us != 0 ? fresh.fresh_until_us :
+	    s->engine->wall_us + timeframe_us(fresh.timeframe));
 	return VERDICT_OPENED;
 }
