@@ -6,7 +6,7 @@
 
 struct pg_result;
 
-#define TOCSIN_SCHEMA	2	/* number of the newest file in etc/sql */
+#define TOCSIN_SCHEMA	5	/* number of the newest file in etc/sql */
 
 /* Ask with this; it fails with "undefined table" on a database that was never migrated. */
 #define SCHEMA_QUERY	"SELECT coalesce(max(number), 0) FROM tocsin_migrations"

@@ -15,8 +15,8 @@
 #include "generator/feed.h"
 #include "generator/feed_exchange_links.h"
 #include "generator/feed_exchange_market.h"
-#include "generator/net.h"
-#include "generator/rest.h"
+#include "common/net.h"
+#include "common/rest.h"
 
 #define TICK_MS		100
 #define TURN_TRADES	2000		/* handed out at most before the loop goes on */

@@ -6,8 +6,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "generator/feed_exchange_market_private.h"
-#include "generator/net.h"
-#include "generator/rest.h"
+#include "common/net.h"
+#include "common/rest.h"
 
 #define AGAIN_US	INT64_C(1000000)	/* REST may be a little behind the stream */
 #define LATE_STEP_US	INT64_C(4000000)	/* between two looks for a late candle */

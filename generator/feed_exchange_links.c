@@ -8,7 +8,7 @@
 #include "common/json.h"
 #include "common/jsonr.h"
 #include "common/log.h"
-#include "generator/net.h"
+#include "common/net.h"
 #include "generator/websocket.h"
 
 #define RETRY_BASE_MS	1000

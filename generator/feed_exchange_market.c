@@ -6,7 +6,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "generator/feed_exchange_market_private.h"
-#include "generator/rest.h"
+#include "common/rest.h"
 
 #define JOIN_US		INT64_C(500000)		/* for a new connection's first trades to show an overlap */
 #define REORDER_US	INT64_C(250000)		/* for a missing id to come late */

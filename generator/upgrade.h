@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "generator/net.h"
+#include "common/net.h"
 
 #define UPGRADE_NONCE_BYTES	16	/* random, of a key */
 #define UPGRADE_KEY_MAX		32	/* room for Sec-WebSocket-Key or -Accept and its NUL */

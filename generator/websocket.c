@@ -12,7 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "generator/keepalive.h"
-#include "generator/net.h"
+#include "common/net.h"
 #include "generator/upgrade.h"
 
 #define CONNECT_TIMEOUT_MS	10000

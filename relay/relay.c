@@ -13,7 +13,7 @@
 #include "relay/listener.h"
 #include "relay/page.h"
 #include "relay/report.h"
-#include "relay/rest.h"
+#include "relay/api.h"
 #include "relay/ring.h"
 #include "relay/settings.h"
 #include "relay/streams.h"
@@ -28,7 +28,7 @@
 static void
 stop(struct relay *r, const char *why, int exit_code)
 {
-	unsigned	 wait_ms = rest_pending(r->rest) > 0 ? FINISH_MS : FLUSH_MS;
+	unsigned	 wait_ms = api_pending(r->api) > 0 ? FINISH_MS : FLUSH_MS;
 	struct timeval	 wait = clock_timeval_ms(wait_ms);
 
 	if (r->stopping)
@@ -88,12 +88,12 @@ query_up_cb(void *arg)
 }
 
 static void
-rest_up_cb(void *arg)
+api_up_cb(void *arg)
 {
 	struct relay	*r = arg;
 
 	/* Somebody waits for the answer.  Fails with the session only. */
-	(void)pg_query(r->rest_session, "SET statement_timeout = '5s'", 0, NULL, NULL, NULL);
+	(void)pg_query(r->api_session, "SET statement_timeout = '5s'", 0, NULL, NULL, NULL);
 }
 
 static const char *
@@ -143,7 +143,7 @@ signals_route(struct evhttp_request *req, void *arg)
 {
 	struct relay	*r = arg;
 
-	rest_signals(r->rest, req);
+	api_signals(r->api, req);
 }
 
 static void
@@ -203,9 +203,9 @@ build_database_side(struct relay *r)
 	r->ring = ring_new((size_t)r->settings->ring_size, (uint64_t)r->settings->ring_bytes);
 	r->listener = listener_new(r->base, settings_database(r->settings), r->settings->ring_size, &r->stats, &handler, r);
 	r->query = new_session(r, "query", query_up_cb);
-	r->rest_session = new_session(r, "rest", rest_up_cb);
+	r->api_session = new_session(r, "api", api_up_cb);
 	r->history = history_new(r->base, r->query, &r->stats, epoch_cb, r);
-	r->rest = rest_new(r->rest_session);
+	r->api = api_new(r->api_session);
 }
 
 static void
@@ -240,7 +240,7 @@ serve(struct relay *r)
 	r->heartbeat = heartbeat_new(r->base, (unsigned)r->settings->suite.heartbeat_interval_ms, &handler, r);
 	listener_start(r->listener);
 	pg_start(r->query);
-	pg_start(r->rest_session);
+	pg_start(r->api_session);
 	/* Clients are served from here on; a missing database is no reason to be started anew. */
 	heartbeat_ready(r->heartbeat);
 	event_base_dispatch(r->base);
@@ -254,11 +254,11 @@ static void
 release(struct relay *r)
 {
 	streams_free(r->streams);
-	rest_free(r->rest);
+	api_free(r->api);
 	http_free(r->http);
 	history_free(r->history);
 	pg_free(r->query);
-	pg_free(r->rest_session);
+	pg_free(r->api_session);
 	listener_free(r->listener);
 	ring_free(r->ring);
 	event_base_free(r->base);

@@ -14,7 +14,7 @@ struct history;
 struct http;
 struct listener;
 struct pg;
-struct rest;
+struct api;
 struct ring;
 struct settings;
 struct streams;
@@ -26,9 +26,9 @@ struct relay {
 	struct ring		*ring;
 	struct listener		*listener;
 	struct pg		*query;		/* the session of history */
-	struct pg		*rest_session;	/* its own: what people ask for must not hold up a stream's history */
+	struct pg		*api_session;	/* its own: what people ask for must not hold up a stream's history */
 	struct history		*history;
-	struct rest		*rest;
+	struct api		*api;
 	struct streams		*streams;
 	struct http		*http;
 	struct heartbeat	*heartbeat;

@@ -43,7 +43,7 @@ is_ready(const struct relay *r, const char **why)
 		return false;
 	if (!pg_is_up(r->query))
 		*why = "no connection to the database for history";
-	else if (!pg_is_up(r->rest_session))
+	else if (!pg_is_up(r->api_session))
 		*why = "no connection to the database for /v1/signals";
 	else
 		return true;
@@ -93,7 +93,7 @@ report_heartbeat(const struct relay *r, struct jsonw *w)
 	hist_json(w, "relay_to_socket", &r->stats.relay_to_socket);
 	listener_status_json(r->listener, w, "database");
 	pg_status_json(r->query, w, "query");
-	pg_status_json(r->rest_session, w, "rest");
+	pg_status_json(r->api_session, w, "api");
 }
 
 static void
@@ -169,7 +169,7 @@ report_status(const struct relay *r, struct evhttp_request *req)
 	jsonw_object(&w, "database");
 	listener_status_json(r->listener, &w, "listener");
 	pg_status_json(r->query, &w, "query");
-	pg_status_json(r->rest_session, &w, "rest");
+	pg_status_json(r->api_session, &w, "api");
 	jsonw_end_object(&w);
 	put_watchdog(r, &w);
 	jsonw_end_object(&w);

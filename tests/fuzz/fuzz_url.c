@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "generator/net.h"
+#include "common/net.h"
 
 int	 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -162,7 +162,8 @@ test('migrating twice, and twice at the same time, applies everything once', asy
   const both = await Promise.all([0, 1, 2].map(() => command(program('tocsin-generator'), ['-c', site.conf, 'migrate'])));
   assert.deepEqual(both.map((r) => r.code), [0, 0, 0]);
   assert.equal(both.filter((r) => /nothing to do/.test(r.stdout)).length, 2);
-  assert.deepEqual(await site.sql('SELECT number, name FROM tocsin_migrations'), [['1', '0001_signals.sql'], ['2', '0002_retention.sql']]);
+  assert.deepEqual(await site.sql('SELECT number, name FROM tocsin_migrations'), [['1', '0001_signals.sql'], ['2', '0002_retention.sql'], ['3', '0003_operators.sql'],
+    ['4', '0004_webhooks.sql'], ['5', '0005_notify.sql']]);
   assert.match((await command(program('tocsin'), ['-c', site.conf, 'migrate'])).stdout, /nothing to do/);
 });
 

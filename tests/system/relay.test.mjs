@@ -231,7 +231,7 @@ test('readiness ends with any of the sessions that it needs, and comes back', as
   const site = await relayOnly(t);
   const terminate = (who) => site.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tocsin_relay' AND application_name LIKE '%${who}%'`);
   const readyz = async () => (await site.get('/readyz')).json();
-  for (const [who, why] of [['listener', /no connection to the database$/], ['query', /history/], ['rest', /signals/]]) {
+  for (const [who, why] of [['listener', /no connection to the database$/], ['query', /history/], ['api', /signals/]]) {
     await site.sql('ALTER ROLE tocsin_relay CONNECTION LIMIT 0');
     await terminate(who);
     await until(`it is not ready without ${who}`, async () => why.test((await readyz()).error));

@@ -7,7 +7,7 @@
 
 #include "common/clock.h"
 #include "generator/feed_exchange_market.h"
-#include "generator/rest.h"
+#include "common/rest.h"
 
 #define MINUTE		INT64_C(60000000)
 #define SECOND		INT64_C(1000000)

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "generator/net.h"
-#include "generator/pace.h"
+#include "common/net.h"
+#include "common/pace.h"
 #include "tests/unit/tls_peer.h"
 
 /* URLs */

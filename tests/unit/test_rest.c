@@ -6,8 +6,8 @@
 
 #include "common/clock.h"
 #include "common/json.h"
-#include "generator/net.h"
-#include "generator/rest.h"
+#include "common/net.h"
+#include "common/rest.h"
 #include "tests/unit/tls_peer.h"
 
 #define ANSWERS_MAX	16

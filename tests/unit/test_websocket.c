@@ -5,7 +5,7 @@
 
 #include "common/clock.h"
 #include "generator/keepalive.h"
-#include "generator/net.h"
+#include "common/net.h"
 #include "generator/upgrade.h"
 #include "generator/websocket.h"
 #include "tests/unit/tls_peer.h"

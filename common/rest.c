@@ -1,4 +1,4 @@
-#include "generator/rest.h"
+#include "common/rest.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -13,8 +13,8 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "generator/net.h"
-#include "generator/pace.h"
+#include "common/net.h"
+#include "common/pace.h"
 
 #define TIMEOUT_MS	10000
 #define BODY_MAX	(4 << 20)

@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
-#include "generator/net.h"
+#include "common/net.h"
 
 #define HTTPS_PORT	443
 

@@ -1,6 +1,6 @@
 /* pace: when the next request to a server may start.  Pure: both clocks are parameters, in us. */
-#ifndef TOCSIN_GENERATOR_PACE_H
-#define TOCSIN_GENERATOR_PACE_H
+#ifndef TOCSIN_COMMON_PACE_H
+#define TOCSIN_COMMON_PACE_H
 #include <stdint.h>
 
 #define PACE_RETRY_MAX_MS	(3 * 24 * 3600 * INT64_C(1000))	/* the longest Retry-After that is believed: Binance's longest ban */

@@ -1,4 +1,4 @@
-#include "generator/net.h"
+#include "common/net.h"
 
 #include <errno.h>
 #include <event2/bufferevent.h>

@@ -1,9 +1,9 @@
-#include "generator/pace.h"
+#include "common/pace.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 
-#include "generator/net.h"
+#include "common/net.h"
 
 #define MINUTE_MS	INT64_C(60000)
 #define BUSY_MAX_MS	INT64_C(30000)	/* after a 503, which is no reproach */

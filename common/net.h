@@ -5,8 +5,8 @@
  * to the host (a name or an address among its subjectAltNames; a common name is
  * none).  OpenSSL's types stay in net.c; callers speak bufferevents.
  */
-#ifndef TOCSIN_GENERATOR_NET_H
-#define TOCSIN_GENERATOR_NET_H
+#ifndef TOCSIN_COMMON_NET_H
+#define TOCSIN_COMMON_NET_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

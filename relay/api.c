@@ -1,4 +1,4 @@
-#include "relay/rest.h"
+#include "relay/api.h"
 
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
@@ -34,11 +34,11 @@ enum { P_STATUS, P_SYMBOL, P_STRATEGY, P_SIDE, P_BEFORE, P_LIMIT, P_COUNT };
 /* A request whose answer is on its way from the database. */
 struct question {
 	TAILQ_ENTRY(question)	 entry;
-	struct rest		*rest;
+	struct api		*api;
 	struct evhttp_request	*req;	/* NULL: the client went away meanwhile */
 };
 
-struct rest {
+struct api {
 	struct pg	*pg;
 	size_t		 pending;
 	TAILQ_HEAD(, question) questions;
@@ -66,7 +66,7 @@ answer(struct evhttp_request *req, const struct pg_result *res)
 	if (pg_lost(res))
 		http_error(req, HTTP_SERVUNAVAIL, "the connection to the database was lost", "try again");
 	else {
-		log_warnx("rest", "query failed sqlstate=%s why=\"%s\"", pg_sqlstate(res), pg_error(res));
+		log_warnx("api", "query failed sqlstate=%s why=\"%s\"", pg_sqlstate(res), pg_error(res));
 		http_error(req, HTTP_SERVUNAVAIL, "the database refused the query", "the relay's log says why");
 	}
 }
@@ -76,8 +76,8 @@ drop_question(struct question *q)
 {
 	if (q->req != NULL)
 		evhttp_connection_set_closecb(evhttp_request_get_connection(q->req), NULL, NULL);
-	TAILQ_REMOVE(&q->rest->questions, q, entry);
-	q->rest->pending--;
+	TAILQ_REMOVE(&q->api->questions, q, entry);
+	q->api->pending--;
 	free(q);
 }
 
@@ -175,7 +175,7 @@ set_parameter(const char *name, const char *value, const char **values, const ch
 }
 
 static void
-ask(struct rest *r, struct evhttp_request *req, const char *const *values)
+ask(struct api *r, struct evhttp_request *req, const char *const *values)
 {
 	struct question	*q;
 
@@ -186,7 +186,7 @@ ask(struct rest *r, struct evhttp_request *req, const char *const *values)
 		return;
 	}
 	q = xcalloc(1, sizeof(*q));
-	*q = (struct question){ .rest = r, .req = req };
+	*q = (struct question){ .api = r, .req = req };
 	TAILQ_INSERT_TAIL(&r->questions, q, entry);
 	r->pending++;
 	evhttp_connection_set_closecb(evhttp_request_get_connection(req), closed_cb, q);
@@ -200,7 +200,7 @@ ask(struct rest *r, struct evhttp_request *req, const char *const *values)
 }
 
 void
-rest_signals(struct rest *r, struct evhttp_request *req)
+api_signals(struct api *r, struct evhttp_request *req)
 {
 	const char		*values[P_COUNT] = { [P_LIMIT] = "100" }, *hint = NULL;
 	char			 error[160];
@@ -221,15 +221,15 @@ out:
 }
 
 size_t
-rest_pending(const struct rest *r)
+api_pending(const struct api *r)
 {
 	return r->pending;
 }
 
-struct rest *
-rest_new(struct pg *pg)
+struct api *
+api_new(struct pg *pg)
 {
-	struct rest	*r = xcalloc(1, sizeof(*r));
+	struct api	*r = xcalloc(1, sizeof(*r));
 
 	r->pg = pg;
 	TAILQ_INIT(&r->questions);
@@ -237,7 +237,7 @@ rest_new(struct pg *pg)
 }
 
 void
-rest_free(struct rest *r)
+api_free(struct api *r)
 {
 	struct question	*q, *next;
 

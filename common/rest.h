@@ -9,8 +9,8 @@
  * each such answer in a row, 10 minutes at most).  The answer itself goes to its
  * caller, who may ask again at once: the request waits in the queue.
  */
-#ifndef TOCSIN_GENERATOR_REST_H
-#define TOCSIN_GENERATOR_REST_H
+#ifndef TOCSIN_COMMON_REST_H
+#define TOCSIN_COMMON_REST_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

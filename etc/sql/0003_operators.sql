@@ -1,0 +1,1 @@
+-- What an operator may do with a signal through the relay: acknowledge it, cancel it.

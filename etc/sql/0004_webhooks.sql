@@ -1,0 +1,1 @@
+-- Webhooks: how far each one has come.

@@ -1,0 +1,1 @@
+-- Notifications that only the event log can have sent.

@@ -1,0 +1,84 @@
+/*
+ * reader: a subscriber's place in the event log: from the database until its
+ * place is in the ring, then from the ring; never an event twice, never one
+ * left out.  It knows nothing of sockets: whoever owns it gathers what comes
+ * next and says how much of it has left.  An SSE stream has one, a Realtime
+ * channel has one, a webhook has one.
+ *
+ *	HELD     nothing is known of the log yet: waits for the first catching up
+ *	WAITING  a page of history or a snapshot was asked for
+ *	BATCH    that page or snapshot
+ *	PARKED   did not take its page in time and gave it back: reader_gather() asks again
+ *	LIVE     follows the ring
+ */
+#ifndef TOCSIN_RELAY_READER_H
+#define TOCSIN_RELAY_READER_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct change;
+struct cursor;
+struct history;
+struct listener;
+struct reader;
+struct ring;
+struct stats;
+
+/* What all readers share; borrowed. */
+struct reader_context {
+	struct ring	*ring;
+	struct history	*history;
+	struct listener	*listener;
+	struct stats	*stats;
+};
+
+/* Callbacks come from the loop or from within reader_begin(), reader_reset() and reader_gather(); they may gather, not free. */
+struct reader_handler {
+	/* It is known where it stands (reader_seq()): the first time, and from now on. */
+	void	(*begun)(void *arg);
+	/* A page or a snapshot came: there is something to gather. */
+	void	(*ready)(void *arg);
+	/*
+	 * Its place means nothing any more, for `reason` (epoch, retention,
+	 * unknown, log).  What is gathered next is a snapshot, the active signals
+	 * (reader_in_snapshot()); it leads to the place `seq`.
+	 */
+	void	(*reset)(const char *reason, int64_t seq, void *arg);
+	/* All of the snapshot has passed: the place is `seq` now. */
+	void	(*snapshot_done)(int64_t seq, void *arg);
+	/* Whether it wants an event; NULL: all. */
+	bool	(*wants)(const struct change *c, void *arg);
+};
+
+/* `start` (copied; NULL: from now on).  `context` and `handler` must outlive it.  Call reader_begin() next. */
+struct reader	*reader_new(const struct reader_context *context, const struct reader_handler *handler, void *arg,
+		    const struct cursor *start);
+void		 reader_free(struct reader *r);		/* NULL is fine */
+
+/* Find the place to begin at, if the log is known; to be called again when it is (only a held reader cares). */
+void		 reader_begin(struct reader *r);
+
+/* Its place means nothing any more (`reason` is a constant). */
+void		 reader_reset(struct reader *r, const char *reason);
+
+/*
+ * The next events that it wants, at most `max`; borrowed, valid until
+ * reader_passed(), or until the loop turns.  0: nothing now; `ready` or the
+ * ring's growth tells of more.
+ */
+size_t		 reader_gather(struct reader *r, struct change **out, size_t max);
+
+/* The first `count` (at least 1) of those gathered have left. */
+void		 reader_passed(struct reader *r, size_t count);
+
+/* Once a second: `moved`: the owner has got rid of bytes since the last tick.  A page that nobody takes is given back.  False: a snapshot has not moved for 10 s. */
+bool		 reader_tick(struct reader *r, bool moved, int64_t now_us);
+
+bool		 reader_is_live(const struct reader *r);	/* follows the ring */
+bool		 reader_is_at_head(const struct reader *r);	/* and has passed all of it */
+bool		 reader_in_snapshot(const struct reader *r);
+int64_t		 reader_seq(const struct reader *r);		/* all up to here has passed or was not wanted */
+uint64_t	 reader_lag_bytes(const struct reader *r);	/* of the ring, not passed yet; 0 while not live */
+int64_t		 reader_live_us(const struct reader *r);	/* monotonic: since when it follows the ring */
+#endif
