@@ -193,9 +193,12 @@ function say(t, site, request, done = () => false) {
 test('a web site that points its own name at the relay, or asks across sites, gets nothing', async (t) => {
   const site = await relayOnly(t, { relay: 'public_hosts = signals.example.org, vps' });
   const ask = (host, where, more = '') => say(t, site, `GET ${where} HTTP/1.1\r\n${host === null ? '' : `Host: ${host}\r\n`}${more}Connection: close\r\n\r\n`);
-  for (const host of ['127.0.0.1', `127.0.0.1:${site.port}`, `localhost:${site.port}`, 'LOCALHOST', '[::1]', `[::1]:${site.port}`, 'signals.example.org', 'vps:443', null]) {
-    assert.equal((await ask(host, '/v1/signals')).status, 200, String(host));
+  for (const host of ['127.0.0.1', `127.0.0.1:${site.port}`, `localhost:${site.port}`, 'LOCALHOST', '[::1]', `[::1]:${site.port}`, 'signals.example.org', 'vps:443']) {
+    assert.equal((await ask(host, '/v1/signals')).status, 200, host);
   }
+  // HTTP/1.1 asks for a Host; HTTP/1.0 knew none, and no browser speaks it.
+  assert.equal((await ask(null, '/v1/signals')).status, 400);
+  assert.equal((await say(t, site, 'GET /v1/signals HTTP/1.0\r\n\r\n')).status, 200);
   for (const where of ['/v1/signals', '/v1/stream', '/v1/status', '/', '/readyz']) {
     const { status, text } = await ask(`evil.example:${site.port}`, where);
     assert.equal(status, 421, where);
