@@ -36,7 +36,7 @@ keys() {
 		print "S\t" title "\t" with; next }
 	skip { next }
 	/^; / { help = substr($0, 3); next }
-	/^[a-z_]+ = / { key = $1; value = substr($0, length(key) + 4)
+	/^[a-z0-9_]+ = / { key = $1; value = substr($0, length(key) + 4)
 		if (key == "command" || key == "symbols" && head ~ /^feed/ || key == "path" || key == "sha256" || key == "type" || key == "timeframe" && head ~ /^strategy/)
 			value = "-"
 		print "K\t" key "\t" value "\t" help }'
