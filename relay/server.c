@@ -22,6 +22,7 @@
 #define TICK_MS			500
 #define ACCEPT_PAUSE_S		1
 #define ACCEPT_TURN		256	/* connections accepted in one turn of the loop: those that are open want theirs too */
+#define SHED_TOLD_US		INT64_C(60000000)
 #define OTHER_FDS		64	/* beside the connections: sockets, sessions, log, the loop's own */
 
 struct server {
@@ -36,6 +37,7 @@ struct server {
 	struct connection		**items;	/* those not taken over */
 	size_t				 count, room;
 	size_t				 open, max;	/* with those taken over */
+	int64_t				 shed_told_us;	/* monotonic */
 	bool				 paused, stopped;
 };
 
@@ -198,7 +200,10 @@ shed(struct server *s)
 			oldest = s->items[i];
 	if (oldest == NULL)
 		return false;
-	s->params.stats->connections_shed++;
+	if (s->params.stats->connections_shed++ == 0 || clock_mono_us() - s->shed_told_us > SHED_TOLD_US) {
+		s->shed_told_us = clock_mono_us();
+		log_warnx("http", "too many connections, idle ones make room max=%zu", s->max);
+	}
 	connection_free(oldest);
 	return true;
 }
