@@ -75,7 +75,7 @@ read_array(struct jsonv root, struct realtime_message *out, const char **why)
 }
 
 bool
-realtime_read(struct jsonr *r, enum realtime_version version, const char *text, size_t len, struct realtime_message *out,
+realtime_message_read(struct jsonr *r, enum realtime_version version, const char *text, size_t len, struct realtime_message *out,
     const char **why)
 {
 	struct jsonv	 root;
@@ -114,7 +114,7 @@ take_text(struct jsonw *w, const char **at, size_t len, bool is_ref, struct real
 }
 
 bool
-realtime_read_binary(const void *data, size_t len, struct realtime_message *out, const char **why)
+realtime_message_read_binary(const void *data, size_t len, struct realtime_message *out, const char **why)
 {
 	const unsigned char	*head = data;
 	const char		*at = (const char *)data + BINARY_HEAD;
@@ -164,7 +164,7 @@ put(struct jsonw *w, const char *key, const struct realtime_text *t)
 }
 
 const char *
-realtime_begin(struct jsonw *w, enum realtime_version version, const struct realtime_text *join_ref,
+realtime_message_begin(struct jsonw *w, enum realtime_version version, const struct realtime_text *join_ref,
     const struct realtime_text *ref, struct realtime_text topic, const char *event)
 {
 	if (version == REALTIME_V2) {
@@ -183,7 +183,7 @@ realtime_begin(struct jsonw *w, enum realtime_version version, const struct real
 }
 
 void
-realtime_end(struct jsonw *w, enum realtime_version version)
+realtime_message_end(struct jsonw *w, enum realtime_version version)
 {
 	if (version == REALTIME_V2)
 		jsonw_end_array(w);

@@ -39,20 +39,20 @@ struct realtime_message {
  * Read a text message.  What it holds is borrowed from `text` and `r`.  False
  * with a reason (a constant) when it is no message.
  */
-bool	 realtime_read(struct jsonr *r, enum realtime_version version, const char *text, size_t len,
+bool	 realtime_message_read(struct jsonr *r, enum realtime_version version, const char *text, size_t len,
 	    struct realtime_message *out, const char **why);
 
 /* The same for a binary frame: a broadcast (kind 3), of which only the envelope is looked at. */
-bool	 realtime_read_binary(const void *data, size_t len, struct realtime_message *out, const char **why);
+bool	 realtime_message_read_binary(const void *data, size_t len, struct realtime_message *out, const char **why);
 
 bool	 realtime_is_null(struct realtime_text t);
 bool	 realtime_same(struct realtime_text a, struct realtime_text b);
 
 /*
- * Write a message: realtime_begin(), the payload as one value under the key
- * that it returns, realtime_end().  Refs NULL: null.  Version 1 has no join_ref.
+ * Write a message: realtime_message_begin(), the payload as one value under the key
+ * that it returns, realtime_message_end().  Refs NULL: null.  Version 1 has no join_ref.
  */
-const char *realtime_begin(struct jsonw *w, enum realtime_version version, const struct realtime_text *join_ref,
+const char *realtime_message_begin(struct jsonw *w, enum realtime_version version, const struct realtime_text *join_ref,
 	    const struct realtime_text *ref, struct realtime_text topic, const char *event);
-void	 realtime_end(struct jsonw *w, enum realtime_version version);
+void	 realtime_message_end(struct jsonw *w, enum realtime_version version);
 #endif
