@@ -135,6 +135,20 @@ stream_pump(struct stream *s)
 	}
 }
 
+void
+stream_prefetch(const struct stream *s)
+{
+	__builtin_prefetch(s, 1);
+	__builtin_prefetch((const char *)s + 64, 1);
+}
+
+void
+stream_prefetch_parts(const struct stream *s)
+{
+	__builtin_prefetch(s->wire);
+	reader_prefetch(s->reader);
+}
+
 /* From the reader */
 
 static void
@@ -248,7 +262,7 @@ has_moved(struct stream *s)
 static void
 check_pace(struct stream *s, int64_t now_us)
 {
-	size_t		 kept = wire_kept_bytes(s->wire);
+	size_t		 kept = wire_is_blocked(s->wire) ? wire_kept_bytes(s->wire) : 0;
 	uint64_t	 lag = kept + reader_lag_bytes(s->reader);
 	bool		 is_behind = kept > 0 && lag > s->context->client_buffer;
 

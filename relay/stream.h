@@ -46,6 +46,10 @@ void		 stream_begin(struct stream *s);
 /* Send what there is, as far as the socket takes it. */
 void		 stream_pump(struct stream *s);
 
+/* It is about to be pumped, in two steps: have it, and then what it refers to, in the cache by then. */
+void		 stream_prefetch(const struct stream *s);
+void		 stream_prefetch_parts(const struct stream *s);
+
 /* Its place means nothing any more: tell it to forget, and begin with the active signals. */
 void		 stream_reset(struct stream *s, const char *reason);
 
