@@ -24,12 +24,13 @@ struct stream_context {
 	struct reader_context	 reader;
 	uint64_t		 client_buffer;		/* bytes a stream may lag */
 	int64_t			 keepalive_us;
+	int64_t			 wall_now_us;		/* at the last tick */
 	void			(*dead)(struct stream *s, void *arg);	/* once; free it later */
 	void			*arg;
 };
 
 /*
- * Take the request over.  `filter` (NULL: everything) is owned from here on;
+ * Take the request over, with what its sender may see and for how long.  `filter` (NULL: everything) is owned from here on;
  * `cursor` (NULL: from now on) is copied.  NULL when the client is gone
  * already; the filter is freed then too.
  */

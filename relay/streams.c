@@ -70,6 +70,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	size_t		 first = set->next_keepalive, i;
 
 	(void)fd, (void)what;
+	set->context.wall_now_us = clock_wall_us();
 	for (size_t n = 0; n < set->count; n++) {
 		i = (first + n) % set->count;
 		if (stream_tick(set->items[i], now_us, share > 0) && --share == 0)
