@@ -187,7 +187,7 @@ const FILTERS = [
   ['outcome=not.isdistinct.loss', "outcome IS NOT DISTINCT FROM 'loss'"], ['outcome=in.(loss,win)', "outcome IN ('loss','win')"], ['outcome=not.in.(win)', "outcome NOT IN ('win')"],
   ['side=eq.long,entry=gte.50', "side = 'long' AND entry >= 50"], [' side=eq.long , entry=lt.50 ', "side = 'long' AND entry < 50"], ['side=eq.short,side=eq.long', 'false'],
   ['symbol=like.F_/USDT', "symbol LIKE 'F_/USDT'"], ['symbol=ilike.f1%', "symbol ILIKE 'f1%'"], ['symbol=not.like.%1%', "symbol NOT LIKE '%1%'"],
-  ['reason=like.100\\%%', "reason LIKE '100\\%%'"], ['reason=ilike.%ÜNÏ%', "reason ILIKE '%ÜNÏ%'"], ['reason=like.%_%_%', "reason LIKE '%_%_%'"],
+  ['reason=like.100\\%%', "reason LIKE '100\\%%'"], ['reason=ilike.%ÜNÏ%', "reason LIKE '%ünï%'"], ['reason=like.%_%_%', "reason LIKE '%_%_%'"],
   ['reason=eq.a=b.c', "reason = 'a=b.c'"], ['reason=eq."a, \\"b\\" (c) \\\\d"', "reason = 'a, \"b\" (c) \\d'"], ['reason=in.("a, \\"b\\" (c) \\\\d",a=b.c)', "reason IN ('a, \"b\" (c) \\d', 'a=b.c')"],
   ['reason=eq." outer "', "reason = ' outer '"], ['reason=eq.ünï 🔔', "reason = 'ünï 🔔'"], ['reason=eq.null', "reason = 'null'"],
   ['targets_hit=gte.1', 'targets_hit >= 1'], ['targets_hit=eq.0', 'targets_hit = 0'], ['strategy_version=eq.1', 'strategy_version = 1'], ['id=gt.2', 'id > 2'], ['seq=in.(1,2,3)', 'seq IN (1,2,3)'],
