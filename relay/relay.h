@@ -15,6 +15,7 @@ struct listener;
 struct pg;
 struct auth;
 struct api;
+struct realtime;
 struct ring;
 struct server;
 struct settings;
@@ -35,6 +36,7 @@ struct relay {
 	struct history		*history;
 	struct api		*api;
 	struct streams		*streams;
+	struct realtime		*realtime;
 	struct server		*server;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */
