@@ -8,13 +8,15 @@
 #include "common/log.h"
 #include "common/pg.h"
 #include "common/suite.h"
+#include "relay/access.h"
+#include "relay/api.h"
 #include "relay/history.h"
-#include "relay/http.h"
 #include "relay/listener.h"
 #include "relay/page.h"
 #include "relay/report.h"
-#include "relay/api.h"
+#include "relay/request.h"
 #include "relay/ring.h"
+#include "relay/server.h"
 #include "relay/settings.h"
 #include "relay/streams.h"
 #include "relay/subscribe.h"
@@ -37,7 +39,7 @@ stop(struct relay *r, const char *why, int exit_code)
 	r->exit_code = exit_code;
 	log_info("relay", "stopping why=\"%s\" streams=%zu", why, streams_count(r->streams));
 	heartbeat_stopping(r->heartbeat);
-	http_stop_accepting(r->http);
+	server_stop_accepting(r->server);
 	event_base_loopexit(r->base, &wait);
 }
 
@@ -131,7 +133,7 @@ signal_cb(evutil_socket_t sig, short what, void *arg)
 /* Routes */
 
 static void
-stream_route(struct evhttp_request *req, void *arg)
+stream_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
@@ -139,7 +141,7 @@ stream_route(struct evhttp_request *req, void *arg)
 }
 
 static void
-signals_route(struct evhttp_request *req, void *arg)
+signals_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
@@ -147,38 +149,38 @@ signals_route(struct evhttp_request *req, void *arg)
 }
 
 static void
-status_route(struct evhttp_request *req, void *arg)
+status_route(struct request *req, void *arg)
 {
 	report_status(arg, req);
 }
 
 static void
-ready_route(struct evhttp_request *req, void *arg)
+ready_route(struct request *req, void *arg)
 {
 	report_ready(arg, req);
 }
 
 static void
-health_route(struct evhttp_request *req, void *arg)
+health_route(struct request *req, void *arg)
 {
 	(void)arg;
 	report_health(req);
 }
 
 static void
-page_route(struct evhttp_request *req, void *arg)
+page_route(struct request *req, void *arg)
 {
 	(void)arg;
 	page_serve(req);
 }
 
-static const struct http_route routes[] = {
-	{ "/v1/stream", stream_route },
-	{ "/v1/signals", signals_route },
-	{ "/v1/status", status_route },
-	{ "/healthz", health_route },
-	{ "/readyz", ready_route },
-	{ NULL, page_route }
+static const struct server_route routes[] = {
+	{ "/v1/stream", REQUEST_GET, ACCESS_READ, false, stream_route },
+	{ "/v1/signals", REQUEST_GET, ACCESS_READ, false, signals_route },
+	{ "/v1/status", REQUEST_GET, ACCESS_READ, false, status_route },
+	{ "/healthz", REQUEST_GET, 0, false, health_route },
+	{ "/readyz", REQUEST_GET, 0, false, ready_route },
+	{ NULL, REQUEST_GET, 0, false, page_route }
 };
 
 static struct pg *
@@ -216,13 +218,14 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 		.keepalive_ms = r->settings->keepalive_ms,
 	};
-	const struct http_params	 http_params = {
-		.routes = routes, .names = &r->settings->public_hosts, .requests = &r->stats.requests,
+	const struct server_params	 server_params = {
+		.routes = routes, .names = &r->settings->public_hosts, .stats = &r->stats,
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
+		.max_per_address = 100, .request_ms = 15000, .idle_ms = 30000,
 	};
 
 	r->streams = streams_new(r->base, &params);
-	r->http = http_new(r->base, fds, count, &http_params, r);
+	r->server = server_new(r->base, fds, count, &server_params, r);
 }
 
 static void
@@ -255,7 +258,7 @@ release(struct relay *r)
 {
 	streams_free(r->streams);
 	api_free(r->api);
-	http_free(r->http);
+	server_free(r->server);
 	history_free(r->history);
 	pg_free(r->query);
 	pg_free(r->api_session);

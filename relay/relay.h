@@ -8,14 +8,14 @@
 #include "relay/stats.h"
 
 struct event_base;
-struct evhttp_request;
+struct request;
 struct heartbeat;
 struct history;
-struct http;
 struct listener;
 struct pg;
 struct api;
 struct ring;
+struct server;
 struct settings;
 struct streams;
 
@@ -30,7 +30,7 @@ struct relay {
 	struct history		*history;
 	struct api		*api;
 	struct streams		*streams;
-	struct http		*http;
+	struct server		*server;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */
 	bool			 stopping;

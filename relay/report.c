@@ -1,6 +1,5 @@
 #include "relay/report.h"
 
-#include <event2/http.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +12,9 @@
 #include "common/log.h"
 #include "common/pg.h"
 #include "relay/cursor.h"
-#include "relay/http.h"
 #include "relay/listener.h"
 #include "relay/relay.h"
+#include "relay/request.h"
 #include "relay/ring.h"
 #include "relay/settings.h"
 #include "relay/streams.h"
@@ -23,16 +22,16 @@
 #define WATCHDOG_STATUS_MAX	262144	/* bytes */
 
 static void
-send_json(struct evhttp_request *req, int code, struct jsonw *w)
+send_json(struct request *req, int code, struct jsonw *w)
 {
-	http_reply(req, code, HTTP_JSON, w->buf, w->len);
+	request_reply(req, code, REQUEST_JSON, w->buf, w->len);
 	jsonw_release(w);
 }
 
 void
-report_health(struct evhttp_request *req)
+report_health(struct request *req)
 {
-	http_reply(req, HTTP_OK, "text/plain; charset=utf-8", "ok\n", 3);
+	request_reply(req, 200, "text/plain; charset=utf-8", "ok\n", 3);
 }
 
 /* Live events, their history and the list: each needs its session. */
@@ -64,7 +63,7 @@ put_state(const struct relay *r, struct jsonw *w)
 }
 
 void
-report_ready(const struct relay *r, struct evhttp_request *req)
+report_ready(const struct relay *r, struct request *req)
 {
 	const char	*why = NULL;
 	bool		 ready = is_ready(r, &why);
@@ -78,7 +77,7 @@ report_ready(const struct relay *r, struct evhttp_request *req)
 		jsonw_str(&w, "hint", "the relay keeps trying; /v1/status tells more");
 	}
 	jsonw_end_object(&w);
-	send_json(req, ready ? HTTP_OK : HTTP_SERVUNAVAIL, &w);
+	send_json(req, ready ? 200 : 503, &w);
 }
 
 void
@@ -149,7 +148,7 @@ put_watchdog(const struct relay *r, struct jsonw *w)
 }
 
 void
-report_status(const struct relay *r, struct evhttp_request *req)
+report_status(const struct relay *r, struct request *req)
 {
 	const char	*epoch = listener_epoch(r->listener);
 	char		 text[CURSOR_MAX];
@@ -173,5 +172,5 @@ report_status(const struct relay *r, struct evhttp_request *req)
 	jsonw_end_object(&w);
 	put_watchdog(r, &w);
 	jsonw_end_object(&w);
-	send_json(req, HTTP_OK, &w);
+	send_json(req, 200, &w);
 }
