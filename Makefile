@@ -117,7 +117,7 @@ $B/bench/supervise: $B/tests/bench/supervise.o $(SUPERV) $B/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^
 # Clients and floor of the relay: nothing of the suite in them.
-$B/bench/fan $B/bench/churn $B/bench/faithful: $B/bench/%: $B/tests/bench/%.o $(CROWD)
+$B/bench/fan $B/bench/churn $B/bench/faithful $B/bench/poster: $B/bench/%: $B/tests/bench/%.o $(CROWD)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lpq
 $B/bench/wallclock.so: tests/bench/wallclock.c

@@ -5,7 +5,7 @@
  *	fan -d CONNINFO -b ROWS -u URL ...	so many rows in a burst: how fast they drain
  *	fan -i SECONDS -u URL ...		nothing is written: what idle clients cost
  *
- * A child process inserts rows into the real table signals; each row's symbol carries the monotonic clock of the moment.
+ * A child process inserts rows into the real table signals; each row carries the monotonic clock of the moment.
  * The readers are CLIENTS connections to the URL (http://ADDRESS:PORT/PATH), or without one a bare LISTENing session, the
  * floor.  CPU and memory are of the processes given, with '+' also of their children.  Prints one line of key=value; exit 1
  * when anything did not arrive exactly once and in order.
@@ -30,6 +30,7 @@
 #define QUIET_NS	INT64_C(3000000000)	/* nothing for so long after the last row: the rest is lost */
 #define SETTLE_NS	INT64_C(1000000000)	/* the server has taken all of them over */
 #define BURST_BATCH	100
+#define SYMBOLS		100
 #define PIDS_MAX	64
 
 static const char	*conninfo, *pids_text = "";
@@ -92,11 +93,10 @@ own_cpu_s(void)
 
 /* Readers */
 
-/* The clock in the symbol was read just before the INSERT. */
 static void
 take(const char *text, size_t len, int64_t now, int64_t *last)
 {
-	int64_t	 sent = crowd_number(text, len, "\"symbol\":\"T");
+	int64_t	 sent = crowd_number(text, len, ROWS_CLOCK);
 
 	if (sent == -1)
 		return;			/* a comment, a keepalive */
@@ -244,7 +244,8 @@ measure_crowd(const char *url, enum crowd_kind kind)
 static void
 start_publisher(void)
 {
-	const struct rows_params	 params = { .conninfo = conninfo, .rate = rate, .count = rows, .batch = burst > 0 ? BURST_BATCH : 1 };
+	const struct rows_params	 params = { .conninfo = conninfo, .rate = rate, .count = rows, .batch = burst > 0 ? BURST_BATCH : 1,
+	    .symbols = SYMBOLS };
 
 	expected = rows * clients;
 	if ((latency_ns = calloc(expected, sizeof(*latency_ns))) == NULL)

@@ -264,7 +264,7 @@ static void
 take_system(struct subscriber *s, const char *text, size_t len)
 {
 	static const char	 key[] = "\"cursor\":\"";
-	const char		*cursor = memmem(text, len, key, sizeof(key) - 1);
+	const char		*cursor = memmem(text, len, key, sizeof(key) - 1), *end;
 
 	if (!holds(text, len, "\"status\":\"ok\"")) {
 		complain(s->crowd, "system", text, len);
@@ -274,7 +274,8 @@ take_system(struct subscriber *s, const char *text, size_t len)
 		live(s);
 	if (cursor != NULL && s->place[0] == '\0') {
 		cursor += sizeof(key) - 1;
-		keep_place(s, cursor, strcspn(cursor, "\""));
+		if ((end = memchr(cursor, '"', len - (size_t)(cursor - text))) != NULL)
+			keep_place(s, cursor, (size_t)(end - cursor));
 	}
 }
 

@@ -17,7 +17,7 @@
 #define BATCH_MAX	1000
 #define RETRY_MS	50
 
-/* A record of the size that the generator's have.  The strategy differs, since one of each may be active at a time. */
+/* A record of the size that the generator's have.  Each row has a strategy of its own: only one of a kind may be active. */
 static const char	 insert_sql[] =
 	"INSERT INTO signals (exchange, symbol, timeframe, strategy, params_hash, side, candle_open_time, candle_close_time, entry,"
 	" stop_loss, initial_stop, targets, confidence, reason, indicators, generated_at, expires_at)"
@@ -74,13 +74,9 @@ fill(struct writer *w, size_t first, size_t count)
 	size_t	 room = sizeof(w->symbols);
 
 	for (size_t i = 0; i < count; i++) {
-		if (w->params->symbols == 0)
-			symbol += snprintf(symbol, room - (size_t)(symbol - w->symbols), "%cT%lld/USDT", i == 0 ? '{' : ',',
-			    (long long)(proc_now_ns() + (int64_t)i));
-		else
-			symbol += snprintf(symbol, room - (size_t)(symbol - w->symbols), "%cS%zu/USDT", i == 0 ? '{' : ',',
-			    (first + i) % w->params->symbols);
-		strategy += snprintf(strategy, room - (size_t)(strategy - w->strategies), "%cb%d_%zu", i == 0 ? '{' : ',', (int)getpid(), first + i);
+		symbol += snprintf(symbol, room - (size_t)(symbol - w->symbols), "%cS%zu/USDT", i == 0 ? '{' : ',', (first + i) % w->params->symbols);
+		strategy += snprintf(strategy, room - (size_t)(strategy - w->strategies), "%ct%lld_%d", i == 0 ? '{' : ',',
+		    (long long)(proc_now_ns() + (int64_t)i), (int)getpid());
 	}
 	strcpy(symbol, "}");
 	strcpy(strategy, "}");
@@ -134,8 +130,8 @@ rows_fork(const struct rows_params *params)
 	static struct writer	 w;
 	pid_t			 pid;
 
-	if (params->batch == 0 || params->batch > BATCH_MAX)
-		proc_die("rows", "a batch of none, or of too many");
+	if (params->batch == 0 || params->batch > BATCH_MAX || params->symbols == 0)
+		proc_die("rows", "a batch of none or too many, or no symbols");
 	if ((pid = fork()) == -1)
 		proc_die("fork", strerror(errno));
 	if (pid > 0) {
