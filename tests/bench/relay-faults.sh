@@ -10,17 +10,17 @@ start_watched() {
 [watchdog]
 check_interval = 1s
 [process relay]
-command = $(realpath "$build")/bin/tocsin-relay -c $dir/tocsin.conf
+command = $(realpath "$bin")/tocsin-relay -c $dir/tocsin.conf
 listen = 127.0.0.1:$port
 stable_after = 1s
 C
 	} >"$dir/tocsin.conf"
-	spawn "$build/bin/tocsin-watchdog" -c "$dir/tocsin.conf"
+	spawn "$bin/tocsin-watchdog" -c "$dir/tocsin.conf"
 	wait_for readyz
 }
 
 # What kills the relay, for a shell that has no functions of ours.
-kill_relay="kill -9 \$($build/bin/tocsin -c $dir/tocsin.conf status --json | jq '.processes[] | select(.name == \"relay\").pid')"
+kill_relay="kill -9 \$($bin/tocsin -c $dir/tocsin.conf status --json | jq '.processes[] | select(.name == \"relay\").pid')"
 
 case $stage in
 churn)

@@ -16,7 +16,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 [ $# -ge 1 ] || { sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 100; }
-stage=$1 build=${2:-build} here=$PWD
+stage=$1 build=${2:-build}
+bin=${TOCSIN_BIN:-$build/bin}
 floor=${FLOOR:-$build/bench/floor}
 make -s B="$build" all "$build/bench/fan" "$build/bench/floor" "$build/bench/poster" "$build/bench/churn" "$build/bench/faithful"
 sh tests/npm.sh || :
@@ -55,7 +56,7 @@ max_clients = 100000
 C
 }
 configure >"$dir/tocsin.conf"
-"$build/bin/tocsin" -c "$dir/tocsin.conf" migrate >/dev/null
+"$bin/tocsin" -c "$dir/tocsin.conf" migrate >/dev/null
 
 # Servers: each sets kind, url and pids, and is ready when its path answers.
 
@@ -88,7 +89,7 @@ start() {
 		wait_for ''
 		;;
 	relay | realtime)
-		spawn "$build/bin/tocsin-relay" -c "$dir/tocsin.conf" "listen=127.0.0.1:$port"
+		spawn "$bin/tocsin-relay" -c "$dir/tocsin.conf" "listen=127.0.0.1:$port"
 		url=/v1/stream
 		[ "$1" = relay ] || kind=realtime url='/realtime/v1/websocket?apikey=none&vsn=2.0.0'
 		wait_for readyz
@@ -162,7 +163,7 @@ table() {
 	END {
 		n = split(columns, column, " ")
 		printf "%-10s %-10s", "", ""
-		for (i = 1; i <= n; i++) printf " %12s %8s", column[i], "of " base
+		for (i = 1; i <= n; i++) printf " %17s %11s", column[i], "of " base
 		print ""
 		for (r = 1; r <= rows; r++) {
 			split(order[r], part, " ")
@@ -176,7 +177,7 @@ table() {
 					if (v != "" && b + 0 > 0) ratios = ratios " " v / b
 				}
 				m = median(ratios)
-				printf " %12s %8s", median(list), m == "" ? "-" : sprintf("%.2f", m)
+				printf " %17s %11s", median(list), m == "" ? "-" : sprintf("%.2f", m)
 			}
 			print (order[r] in failed) ? "  NOT ALL DELIVERED" : ""
 		}

@@ -42,6 +42,13 @@ stop(int sig)
 	stopped = 1;
 }
 
+/* A server that is killed under us says so: that is no news here. */
+static void
+no_notice(void *arg, const char *text)
+{
+	(void)arg, (void)text;
+}
+
 static bool
 prepare(struct writer *w)
 {
@@ -57,6 +64,7 @@ open_session(struct writer *w)
 {
 	for (;;) {
 		w->db = PQconnectdb(w->params->conninfo);
+		PQsetNoticeProcessor(w->db, no_notice, NULL);
 		if (PQstatus(w->db) == CONNECTION_OK && prepare(w))
 			return;
 		if (!w->params->retry)
