@@ -53,10 +53,13 @@ static struct hooks	*hooks;
 static int64_t		 news_ns;	/* when something new came last */
 
 static void
-take(struct tally *t, int64_t seq, const char *text, size_t len, int64_t now_ns)
+take(struct tally *t, const char *text, size_t len, int64_t now_ns)
 {
 	size_t	 before = t->distinct;
+	int64_t	 seq = crowd_number(text, len, "\"seq\":");
 
+	if (seq == -1)
+		return;			/* a comment, a keepalive */
 	tally_take(t, seq, crowd_number(text, len, ROWS_CLOCK), now_ns);
 	if (t->distinct > before)
 		news_ns = now_ns;
@@ -65,19 +68,13 @@ take(struct tally *t, int64_t seq, const char *text, size_t len, int64_t now_ns)
 static void
 message(struct subscriber *s, const char *text, size_t len, int64_t now_ns, void *arg)
 {
-	struct group	*g = arg;
-	int64_t		 seq = crowd_number(text, len, "\"seq\":");
-
-	if (seq != -1)
-		take(&g->tallies[s->index], seq, text, len, now_ns);
+	take(&((struct group *)arg)->tallies[s->index], text, len, now_ns);
 }
 
 static void
-hook(size_t index, int64_t seq, const char *body, size_t len, int64_t now_ns, void *arg)
+hook(size_t index, const char *body, size_t len, int64_t now_ns, void *arg)
 {
-	struct group	*g = arg;
-
-	take(&g->tallies[index], seq, body, len, now_ns);
+	take(&((struct group *)arg)->tallies[index], body, len, now_ns);
 }
 
 /* Groups */

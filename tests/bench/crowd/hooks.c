@@ -106,17 +106,6 @@ header(const char *head, const char *name)
 	return p + strspn(p, " ");
 }
 
-static int64_t
-seq_of(const char *id)
-{
-	size_t		 len = strcspn(id, "\r");
-	const char	*dash = memrchr(id, '-', len);
-
-	if (dash == NULL)
-		proc_die("webhook-id", "not EPOCH-SEQ");
-	return strtoll(dash + 1, NULL, 10);
-}
-
 /* The request at the front, if it is whole: its length, else 0. */
 static size_t
 take_request(struct hooks *h, struct caller *c)
@@ -137,7 +126,7 @@ take_request(struct hooks *h, struct caller *c)
 		return 0;
 	if ((index = strtoul(path + 1, NULL, 10)) >= h->count)
 		proc_die("no such receiver", path);
-	h->take(index, seq_of(header(c->request, "\nwebhook-id:")), body, length, proc_now_ns(), h->arg);
+	h->take(index, body, length, proc_now_ns(), h->arg);
 	if (send(c->fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL) == -1)
 		c->len = 0;		/* it is gone; reading says so too */
 	return (size_t)(body - c->request) + length;

@@ -6,8 +6,8 @@
 
 struct hooks;
 
-/* A POST that has been answered with 200: the seq of its webhook-id, EPOCH-SEQ, and its body. */
-typedef void (*hooks_fn)(size_t index, int64_t seq, const char *body, size_t len, int64_t now_ns, void *arg);
+/* The body of a POST that is about to be answered with 200. */
+typedef void (*hooks_fn)(size_t index, const char *body, size_t len, int64_t now_ns, void *arg);
 
 /* Listens on 127.0.0.1.  What is no such POST ends the program. */
 struct hooks	*hooks_new(int port, size_t count, hooks_fn take, void *arg);
