@@ -365,8 +365,8 @@ listener_new(struct event_base *base, const char *conninfo, int64_t history, str
 {
 	struct listener			*l = xcalloc(1, sizeof(*l));
 	const struct pg_params		 params = {
-		.name = "listener", .conninfo = conninfo, .connect_timeout_ms = 10000, .answer_timeout_ms = 10000,
-		.backoff_base_ms = 1000, .backoff_max_ms = 30000,
+		.name = "listener", .conninfo = conninfo, .connect_timeout_ms = 5000, .answer_timeout_ms = 10000,
+		.backoff_base_ms = 1000, .backoff_max_ms = 30000, .needs_session = true,
 	};
 	const struct pg_handler		 pg_handler = { .up = up_cb, .down = down_cb, .notify = notify_cb };
 	struct timeval			 every = { .tv_sec = PROBE_S };
@@ -421,7 +421,9 @@ listener_has_begun(const struct listener *l)
 bool
 listener_is_ready(const struct listener *l, const char **why)
 {
-	if (!pg_is_up(l->pg))
+	if (pg_met_pooler(l->pg))
+		*why = "the database is behind a pooler in transaction mode, through which no notification comes, see the log";
+	else if (!pg_is_up(l->pg))
 		*why = "no connection to the database";
 	else if (l->setup_failed)
 		*why = "the database refuses what the relay needs, see the log";
