@@ -222,7 +222,7 @@ stream_begin(struct stream *s)
 		s->seq = ring_newest(ring);
 		go_live(s, ring_head(ring));
 		say_place(s, "", s->seq);
-	} else if (s->start.epoch[0] != '\0' && strcmp(s->start.epoch, listener_epoch(s->context->listener)) != 0)
+	} else if (!listener_continues(s->context->listener, &s->start))
 		stream_reset(s, "epoch");
 	else if (s->start.seq > ring_newest(ring)) {
 		/* Ahead of us: another relay may be faster, so the database judges. */
