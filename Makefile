@@ -35,7 +35,7 @@ STATIC	?= yes
 archive	= $(or $(if $(STATIC),$(filter /%,$(shell $(CC) -print-file-name=lib$1.a))),-l$1)
 LIBS_WATCHDOG	= $(foreach l,event_core inih,$(call archive,$l))
 LIBS_GENERATOR	= -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lz -lm
-LIBS_RELAY	= -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lm
+LIBS_RELAY	= -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lpq -linih -lm
 
 # The functions' names for a crash's backtrace, see common/crash.h.
 $B/bin/tocsin-generator $B/bin/tocsin-relay: NAMES = -rdynamic

@@ -97,7 +97,7 @@ add_group(const char *name, size_t count)
 static void
 add_readers(char *text)
 {
-	struct crowd_params	 params = { .retry_ms = RETRY_MS, .message = message };
+	struct crowd_params	 params = { .retry_ms = RETRY_MS, .spread = true, .message = message };
 	char			*name = strtok(text, ":"), *kind = strtok(NULL, ":"), *count = strtok(NULL, ":");
 
 	params.url = strtok(NULL, "");

@@ -32,6 +32,7 @@
 #define BURST_BATCH	100
 #define SYMBOLS		100
 #define PIDS_MAX	64
+#define SPREAD_ABOVE	5000
 
 static const char	*conninfo, *pids_text = "";
 static double		 rate, seconds = 10, idle_seconds;
@@ -213,7 +214,8 @@ report_memory(const struct proc_usage *none, const struct proc_usage *all)
 static void
 measure_crowd(const char *url, enum crowd_kind kind)
 {
-	const struct crowd_params	 params = { .kind = kind, .url = url, .count = clients, .retry_ms = -1, .message = message };
+	const struct crowd_params	 params = { .kind = kind, .url = url, .count = clients, .retry_ms = -1,
+	    .spread = clients > SPREAD_ABOVE, .message = message };
 	struct crowd			*c = crowd_new(&params);
 	struct proc_usage		 none = server_usage(), all;
 	double				 own_s;

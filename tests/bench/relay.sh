@@ -4,7 +4,7 @@
 # latency  one client, 100 signals a second: from just before the INSERT is sent to the client's read, beside a bare LISTEN
 # ladder   100 clients at 100/s, 1,000 at 10/s, 5,000 at 5/s: latency and CPU of the server per delivery, beside a bare send loop
 # burst    500 signals at once to 1,000 clients: deliveries a second, beside the best peer
-# idle     5,000 and 19,900 clients to whom nothing happens: memory of each and of all
+# idle     5,000 and 19,700 clients to whom nothing happens: memory of each and of all
 # churn    a million connections that come and go: memory of the server on the way
 # herd     10,000 SSE and 2,000 Realtime clients whose relay is killed, all back at once and missing some events
 # loss     PostgreSQL killed 10 times and the relay 10 times under 500 signals a second, 200 resuming clients of each kind
@@ -207,7 +207,7 @@ burst)
 	;;
 idle)
 	round=1
-	for clients in ${STEPS:-5000 19900}; do
+	for clients in ${STEPS:-5000 19700}; do
 		names='relay realtime nchan node-sse node-ws'
 		[ "$clients" -lt 10000 ] || names='relay realtime'
 		measure_all "$clients" "$names" -n "$clients" -i "${SECS:-30}"

@@ -15,6 +15,7 @@
 
 #define INPUT_BYTES	(256 << 10)
 #define EVENTS_MAX	512
+#define ADDRESSES	50
 #define OPEN_TIMEOUT_NS	INT64_C(120000000000)
 #define HEARTBEAT_NS	INT64_C(25000000000)
 #define SCAN_NS		INT64_C(5000000)
@@ -159,11 +160,10 @@ closed(struct subscriber *s, const char *why)
 	hang_up(s);
 }
 
-/* Some 28,000 ports an address: the index picks another for every 8,192, beginning with 127.0.0.2. */
 static void
 bind_elsewhere(const struct subscriber *s)
 {
-	struct sockaddr_in	 from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (uint32_t)(s->index % 50)) };
+	struct sockaddr_in	 from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (uint32_t)(s->index % ADDRESSES)) };
 	int			 one = 1;
 
 	setsockopt(s->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
