@@ -14,6 +14,7 @@ struct history;
 struct listener;
 struct pg;
 struct api;
+struct realtime;
 struct ring;
 struct server;
 struct settings;
@@ -30,6 +31,7 @@ struct relay {
 	struct history		*history;
 	struct api		*api;
 	struct streams		*streams;
+	struct realtime		*realtime;
 	struct server		*server;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */
