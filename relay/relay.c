@@ -10,9 +10,12 @@
 #include "common/suite.h"
 #include "relay/access.h"
 #include "relay/api.h"
+#include "relay/auth.h"
 #include "relay/history.h"
+#include "relay/inherit.h"
 #include "relay/listener.h"
 #include "relay/page.h"
+#include "relay/questions.h"
 #include "relay/report.h"
 #include "relay/request.h"
 #include "relay/ring.h"
@@ -30,7 +33,7 @@
 static void
 stop(struct relay *r, const char *why, int exit_code)
 {
-	unsigned	 wait_ms = api_pending(r->api) > 0 ? FINISH_MS : FLUSH_MS;
+	unsigned	 wait_ms = questions_pending(r->questions) > 0 ? FINISH_MS : FLUSH_MS;
 	struct timeval	 wait = clock_timeval_ms(wait_ms);
 
 	if (r->stopping)
@@ -120,13 +123,46 @@ orphaned_cb(void *arg)
 	stop(arg, "the watchdog is gone", EXIT_DONE);
 }
 
+/* The new auth of the settings as they are now; NULL when it is not to be used, the reason having been logged. */
+static struct auth *
+reread_auth(const struct relay *r)
+{
+	struct settings	 fresh;
+	struct auth	*a = NULL;
+
+	if (settings_read_again(&fresh, r->settings->path))
+		a = auth_new(&fresh);
+	settings_release(&fresh);
+	if (a == NULL || r->all_loopback || !auth_is_open(a))
+		return a;
+	log_errorx("auth", "without a token nobody would guard the addresses that are not loopback");
+	auth_free(a);
+	return NULL;
+}
+
+static void
+reload(struct relay *r)
+{
+	struct auth	*a = reread_auth(r);
+
+	if (a == NULL) {
+		log_warnx("auth", "tokens and key stay as they were");
+		return;
+	}
+	server_set_auth(r->server, a);
+	auth_replace(r->auth, a);
+	r->auth = a;
+	log_info("auth", "tokens and key read again open=%s", auth_is_open(a) ? "yes" : "no");
+}
+
 static void
 signal_cb(evutil_socket_t sig, short what, void *arg)
 {
 	(void)what;
-	if (sig == SIGHUP)
+	if (sig == SIGHUP) {
 		log_reopen();
-	else
+		reload(arg);
+	} else
 		stop(arg, sig == SIGTERM ? "SIGTERM" : "SIGINT", EXIT_DONE);
 }
 
@@ -145,7 +181,37 @@ signals_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
-	api_signals(r->api, req);
+	api_signals(r->questions, req);
+}
+
+static void
+signal_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_signal(r->questions, req);
+}
+
+static void
+candles_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_candles(r->questions, req);
+}
+
+static void
+stats_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_stats(r->questions, req);
+}
+
+static void
+metrics_route(struct request *req, void *arg)
+{
+	report_metrics(arg, req);
 }
 
 static void
@@ -177,6 +243,10 @@ page_route(struct request *req, void *arg)
 static const struct server_route routes[] = {
 	{ "/v1/stream", REQUEST_GET, ACCESS_READ, false, stream_route },
 	{ "/v1/signals", REQUEST_GET, ACCESS_READ, false, signals_route },
+	{ "/v1/signals/", REQUEST_GET | REQUEST_POST, ACCESS_READ, false, signal_route },
+	{ "/v1/candles", REQUEST_GET, ACCESS_READ, false, candles_route },
+	{ "/v1/stats", REQUEST_GET, ACCESS_READ, false, stats_route },
+	{ "/metrics", REQUEST_GET, ACCESS_READ, false, metrics_route },
 	{ "/v1/status", REQUEST_GET, ACCESS_READ, false, status_route },
 	{ "/healthz", REQUEST_GET, 0, false, health_route },
 	{ "/readyz", REQUEST_GET, 0, false, ready_route },
@@ -207,7 +277,7 @@ build_database_side(struct relay *r)
 	r->query = new_session(r, "query", query_up_cb);
 	r->api_session = new_session(r, "api", api_up_cb);
 	r->history = history_new(r->base, r->query, &r->stats, epoch_cb, r);
-	r->api = api_new(r->api_session);
+	r->questions = questions_new(r->api_session);
 }
 
 static void
@@ -219,7 +289,7 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.keepalive_ms = r->settings->keepalive_ms,
 	};
 	const struct server_params	 server_params = {
-		.routes = routes, .names = &r->settings->public_hosts, .stats = &r->stats,
+		.routes = routes, .names = &r->settings->public_hosts, .auth = r->auth, .stats = &r->stats,
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
 		.max_per_address = 100, .request_ms = 15000, .idle_ms = 30000,
 	};
@@ -257,20 +327,21 @@ static void
 release(struct relay *r)
 {
 	streams_free(r->streams);
-	api_free(r->api);
+	questions_free(r->questions);
 	server_free(r->server);
 	history_free(r->history);
 	pg_free(r->query);
 	pg_free(r->api_session);
 	listener_free(r->listener);
 	ring_free(r->ring);
+	auth_free(r->auth);
 	event_base_free(r->base);
 }
 
 int
-relay_run(const struct settings *settings, const int *fds, size_t count)
+relay_run(const struct settings *settings, struct auth *auth, const int *fds, size_t count)
 {
-	struct relay	 r = { .settings = settings, .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
+	struct relay	 r = { .settings = settings, .auth = auth, .all_loopback = inherit_all_loopback(fds, count), .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
 
 	if ((r.base = event_base_new()) == NULL)
 		fatalx("relay", "cannot make an event loop");

@@ -13,7 +13,8 @@ struct heartbeat;
 struct history;
 struct listener;
 struct pg;
-struct api;
+struct auth;
+struct questions;
 struct ring;
 struct server;
 struct settings;
@@ -21,6 +22,8 @@ struct streams;
 
 struct relay {
 	const struct settings	*settings;	/* borrowed */
+	struct auth		*auth;
+	bool			 all_loopback;	/* all that it listens on */
 	struct event_base	*base;
 	struct stats		 stats;
 	struct ring		*ring;
@@ -28,7 +31,7 @@ struct relay {
 	struct pg		*query;		/* the session of history */
 	struct pg		*api_session;	/* its own: what people ask for must not hold up a stream's history */
 	struct history		*history;
-	struct api		*api;
+	struct questions	*questions;
 	struct streams		*streams;
 	struct server		*server;
 	struct heartbeat	*heartbeat;
@@ -38,8 +41,8 @@ struct relay {
 };
 
 /*
- * Build everything and serve on the listening sockets (owned from here on)
+ * Build everything and serve on the listening sockets (they and `auth` are owned from here on)
  * until relay_stop().  Returns the exit code.
  */
-int	 relay_run(const struct settings *settings, const int *fds, size_t count);
+int	 relay_run(const struct settings *settings, struct auth *auth, const int *fds, size_t count);
 #endif

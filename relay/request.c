@@ -66,8 +66,12 @@ request_query(struct request *r, struct evkeyvalq *out)
 	TAILQ_INIT(out);
 	if (query == NULL || *query == '\0')
 		return true;
-	if (evhttp_parse_query_str(query, out) == 0)
+	if (evhttp_parse_query_str(query, out) == 0) {
+		/* The guard has seen them, and they are nobody else's business. */
+		while (evhttp_remove_header(out, "apikey") == 0 || evhttp_remove_header(out, "token") == 0)
+			;
 		return true;
+	}
 	evhttp_clear_headers(out);
 	request_error(r, 400, "the query cannot be read", "NAME=VALUE, joined by &, percent-encoded");
 	return false;
@@ -191,6 +195,7 @@ void
 request_free(struct request *r)
 {
 	message_release(&r->message);
+	access_unref(r->access);
 	free(r->lines);
 	free(r);
 }

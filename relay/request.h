@@ -34,7 +34,7 @@ const char	*request_header(const struct request *r, const char *name);
 const char	*request_body(const struct request *r, size_t *len);
 
 /*
- * The query, decoded: true, then evhttp_clear_headers() it.  False when it
+ * The query, decoded, without apikey and token, see guard.h: true, then evhttp_clear_headers() it.  False when it
  * cannot be read, and the error has been sent.
  */
 bool		 request_query(struct request *r, struct evkeyvalq *out);

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "relay/connection.h"
 #include "relay/crowd.h"
+#include "relay/guard.h"
 #include "relay/host.h"
 #include "relay/stats.h"
 
@@ -115,7 +116,7 @@ passes(struct server *s, struct request *r, const struct server_route *route)
 		refuse_method(r, route);
 		return false;
 	}
-	return true;
+	return guard_is_no_forgery(r) && guard_passes(s->params.auth, r, route->scope);
 }
 
 static void
