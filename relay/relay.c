@@ -16,6 +16,7 @@
 #include "relay/listener.h"
 #include "relay/page.h"
 #include "relay/questions.h"
+#include "relay/realtime.h"
 #include "relay/report.h"
 #include "relay/request.h"
 #include "relay/ring.h"
@@ -40,9 +41,11 @@ stop(struct relay *r, const char *why, int exit_code)
 		return;
 	r->stopping = true;
 	r->exit_code = exit_code;
-	log_info("relay", "stopping why=\"%s\" streams=%zu", why, streams_count(r->streams));
+	log_info("relay", "stopping why=\"%s\" streams=%zu sockets=%zu", why, streams_count(r->streams),
+	    realtime_count(r->realtime));
 	heartbeat_stopping(r->heartbeat);
 	server_stop_accepting(r->server);
+	realtime_stop(r->realtime);
 	event_base_loopexit(r->base, &wait);
 }
 
@@ -54,8 +57,11 @@ rebased_cb(int64_t floor_seq, const char *reason, void *arg)
 	struct relay	*r = arg;
 
 	ring_clear(r->ring, floor_seq);
-	if (reason != NULL)
+	history_forget(r->history);
+	if (reason != NULL) {
 		streams_reset(r->streams, reason);
+		realtime_reset(r->realtime, reason);
+	}
 }
 
 static void
@@ -65,6 +71,7 @@ change_cb(struct change *c, void *arg)
 
 	ring_push(r->ring, c);
 	streams_wake(r->streams);
+	realtime_wake(r->realtime);
 }
 
 static void
@@ -73,6 +80,7 @@ caught_up_cb(void *arg)
 	struct relay	*r = arg;
 
 	streams_begin(r->streams);
+	realtime_begin(r->realtime);
 }
 
 static void
@@ -150,6 +158,7 @@ reload(struct relay *r)
 		return;
 	}
 	server_set_auth(r->server, a);
+	realtime_set_auth(r->realtime, a);
 	auth_replace(r->auth, a);
 	r->auth = a;
 	log_info("auth", "tokens and key read again open=%s", auth_is_open(a) ? "yes" : "no");
@@ -174,6 +183,14 @@ stream_route(struct request *req, void *arg)
 	struct relay	*r = arg;
 
 	subscribe(r->streams, &r->stats, req);
+}
+
+static void
+realtime_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	realtime_accept(r->realtime, req, streams_count(r->streams));
 }
 
 static void
@@ -242,6 +259,8 @@ page_route(struct request *req, void *arg)
 
 static const struct server_route routes[] = {
 	{ "/v1/stream", REQUEST_GET, ACCESS_READ, false, stream_route },
+	{ "/realtime/v1/websocket", REQUEST_GET, 0, true, realtime_route },
+	{ "/socket/websocket", REQUEST_GET, 0, true, realtime_route },
 	{ "/v1/signals", REQUEST_GET, ACCESS_READ, false, signals_route },
 	{ "/v1/signals/", REQUEST_GET | REQUEST_POST, ACCESS_READ, false, signal_route },
 	{ "/v1/candles", REQUEST_GET, ACCESS_READ, false, candles_route },
@@ -258,7 +277,7 @@ new_session(struct relay *r, const char *name, void (*up)(void *arg))
 {
 	const struct pg_handler	 handler = { .up = up };
 	const struct pg_params	 params = {
-		.name = name, .conninfo = settings_database(r->settings), .connect_timeout_ms = 10000,
+		.name = name, .conninfo = settings_database(r->settings), .connect_timeout_ms = 5000,
 		.answer_timeout_ms = 40000, .backoff_base_ms = 1000, .backoff_max_ms = 30000,
 	};
 
@@ -288,6 +307,10 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 		.keepalive_ms = r->settings->keepalive_ms,
 	};
+	const struct realtime_params	 realtime_params = {
+		.reader = { .ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats },
+		.auth = r->auth, .max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
+	};
 	const struct server_params	 server_params = {
 		.routes = routes, .names = &r->settings->public_hosts, .auth = r->auth, .stats = &r->stats,
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
@@ -295,6 +318,7 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 	};
 
 	r->streams = streams_new(r->base, &params);
+	r->realtime = realtime_new(r->base, &realtime_params);
 	r->server = server_new(r->base, fds, count, &server_params, r);
 }
 
@@ -328,6 +352,7 @@ release(struct relay *r)
 {
 	streams_free(r->streams);
 	questions_free(r->questions);
+	realtime_free(r->realtime);
 	server_free(r->server);
 	history_free(r->history);
 	pg_free(r->query);

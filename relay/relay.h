@@ -15,6 +15,7 @@ struct listener;
 struct pg;
 struct auth;
 struct questions;
+struct realtime;
 struct ring;
 struct server;
 struct settings;
@@ -33,6 +34,7 @@ struct relay {
 	struct history		*history;
 	struct questions	*questions;
 	struct streams		*streams;
+	struct realtime		*realtime;
 	struct server		*server;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */

@@ -15,6 +15,7 @@
 #include "relay/listener.h"
 #include "relay/metrics.h"
 #include "relay/questions.h"
+#include "relay/realtime.h"
 #include "relay/relay.h"
 #include "relay/request.h"
 #include "relay/ring.h"
@@ -87,7 +88,7 @@ report_heartbeat(const struct relay *r, struct jsonw *w)
 {
 	put_state(r, w);
 	jsonw_int(w, "cursor", listener_cursor(r->listener));
-	jsonw_int(w, "clients", (int64_t)streams_count(r->streams));
+	jsonw_int(w, "clients", (int64_t)(streams_count(r->streams) + realtime_count(r->realtime)));
 	jsonw_int(w, "events_total", (int64_t)r->stats.events);
 	jsonw_int(w, "deliveries_total", (int64_t)r->stats.deliveries);
 	hist_json(w, "event_to_relay", &r->stats.event_to_relay);
@@ -108,6 +109,7 @@ put_counters(const struct relay *r, struct jsonw *w)
 	jsonw_int(w, "read_backs_total", (int64_t)s->read_backs);
 	jsonw_int(w, "missed_total", (int64_t)s->missed);
 	jsonw_int(w, "listen_lost_total", (int64_t)s->listen_lost);
+	jsonw_int(w, "forged_total", (int64_t)s->forged);
 	jsonw_int(w, "bad_texts_total", (int64_t)s->bad_texts);
 	jsonw_end_object(w);
 	jsonw_object(w, "streams");
@@ -118,6 +120,15 @@ put_counters(const struct relay *r, struct jsonw *w)
 	jsonw_int(w, "dropped_slow_total", (int64_t)s->streams_slow);
 	jsonw_int(w, "resets_total", (int64_t)s->resets);
 	jsonw_int(w, "history_pages_total", (int64_t)s->history_pages);
+	jsonw_int(w, "history_shared_total", (int64_t)s->history_shared);
+	jsonw_end_object(w);
+	jsonw_object(w, "realtime");
+	jsonw_int(w, "sockets", (int64_t)realtime_count(r->realtime));
+	jsonw_int(w, "channels", (int64_t)realtime_channels(r->realtime));
+	jsonw_int(w, "sockets_opened_total", (int64_t)s->sockets_opened);
+	jsonw_int(w, "joins_total", (int64_t)s->joins);
+	jsonw_int(w, "joins_refused_total", (int64_t)s->joins_refused);
+	jsonw_int(w, "messages_bad_total", (int64_t)s->messages_bad);
 	jsonw_end_object(w);
 	jsonw_object(w, "ring");
 	jsonw_int(w, "events", (int64_t)(ring_head(r->ring) - ring_tail(r->ring)));
