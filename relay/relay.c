@@ -24,9 +24,11 @@
 #include "relay/settings.h"
 #include "relay/streams.h"
 #include "relay/subscribe.h"
+#include "relay/tls.h"
 
 /* Answers just written may still be on their way out; questions to the database get longer. */
 #define FLUSH_MS	50
+#define IDLE_MS		30000	/* of a connection between two requests */
 #define FINISH_MS	1000
 /* Beside the streams: requests, and those that keep a connection open for the next one. */
 #define OTHER_CONNECTIONS	1000
@@ -153,6 +155,8 @@ reload(struct relay *r)
 {
 	struct auth	*a = reread_auth(r);
 
+	if (r->tls != NULL)
+		(void)tls_reload(r->tls);	/* it has told; who is connected stays */
 	if (a == NULL) {
 		log_warnx("auth", "tokens and key stay as they were");
 		return;
@@ -313,8 +317,9 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 	};
 	const struct server_params	 server_params = {
 		.routes = routes, .names = &r->settings->public_hosts, .auth = r->auth, .stats = &r->stats,
+		.origins = &r->settings->cors_origins, .tls = r->tls,
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
-		.max_per_address = 100, .request_ms = 15000, .idle_ms = 30000,
+		.max_per_address = (size_t)r->settings->max_per_address, .request_ms = r->settings->request_ms, .idle_ms = IDLE_MS,
 	};
 
 	r->streams = streams_new(r->base, &params);
@@ -360,6 +365,7 @@ release(struct relay *r)
 	listener_free(r->listener);
 	ring_free(r->ring);
 	auth_free(r->auth);
+	tls_free(r->tls);
 	event_base_free(r->base);
 }
 
@@ -367,6 +373,14 @@ int
 relay_run(const struct settings *settings, struct auth *auth, const int *fds, size_t count)
 {
 	struct relay	 r = { .settings = settings, .auth = auth, .all_loopback = inherit_all_loopback(fds, count), .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
+
+	if (settings->tls_cert != NULL && (r.tls = tls_new(settings->tls_cert, settings->tls_key)) == NULL) {
+		auth_free(auth);
+		return EXIT_USAGE;
+	}
+	if (r.tls == NULL && !r.all_loopback)
+		log_warnx("http", "anybody between a client and here reads along, tokens too: set tls_cert and tls_key, "
+		    "or listen on loopback only and put a proxy with TLS in front");
 
 	if ((r.base = event_base_new()) == NULL)
 		fatalx("relay", "cannot make an event loop");

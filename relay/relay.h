@@ -20,11 +20,13 @@ struct ring;
 struct server;
 struct settings;
 struct streams;
+struct tls;
 
 struct relay {
 	const struct settings	*settings;	/* borrowed */
 	struct auth		*auth;
 	bool			 all_loopback;	/* all that it listens on */
+	struct tls		*tls;		/* NULL: plain */
 	struct event_base	*base;
 	struct stats		 stats;
 	struct ring		*ring;

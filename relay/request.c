@@ -67,9 +67,9 @@ request_query(struct request *r, struct evkeyvalq *out)
 	if (query == NULL || *query == '\0')
 		return true;
 	if (evhttp_parse_query_str(query, out) == 0) {
-		/* The guard has seen them, and they are nobody else's business. */
-		while (evhttp_remove_header(out, "apikey") == 0 || evhttp_remove_header(out, "token") == 0)
-			;
+		/* Those have been looked at; what they hold goes nowhere else. */
+		evhttp_remove_header(out, "apikey");
+		evhttp_remove_header(out, "token");
 		return true;
 	}
 	evhttp_clear_headers(out);
@@ -101,6 +101,12 @@ request_set_header(struct request *r, const char *name, const char *value)
 	r->lines_len += more;
 	if (strcasecmp(name, "Cache-Control") == 0)
 		r->has_cache_control = true;
+}
+
+const char *
+request_lines(const struct request *r)
+{
+	return r->lines == NULL ? "" : r->lines;
 }
 
 static const char *
