@@ -158,3 +158,9 @@ change_unref(struct change *c)
 	if (c != NULL && --c->refs == 0)
 		free(c);
 }
+
+void
+change_unref_cb(void *change)
+{
+	change_unref(change);
+}

@@ -46,4 +46,5 @@ struct change	*change_snapshot(const char *record, const char **why);
 
 struct change	*change_ref(struct change *c);
 void		 change_unref(struct change *c);	/* NULL is fine */
+void		 change_unref_cb(void *change);		/* the same, for those who release what they know nothing of */
 #endif

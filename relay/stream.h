@@ -1,16 +1,10 @@
 /*
  * stream: one subscriber over Server-Sent Events: its connection, its filter
- * and its place in the log.
- *
- *	HELD     nothing is known of the log yet: waits for the first catching up
- *	WAITING  a page of history or a snapshot was asked for
- *	BATCH    sends that page or snapshot
- *	PARKED   did not take its page in time and gave it back: asks again when the socket has room
- *	LIVE     follows the ring
- *	DEAD     to be freed by the set, never from inside a callback
+ * and its place in the log (a reader).
  *
  * Whatever does not fit into the socket stays where it is, so a stream keeps
- * at most the piece that was cut, and a reference to one batch.
+ * at most the piece that was cut, and a reference to one batch.  One that is
+ * dead is freed by the set, never from inside a callback.
  */
 #ifndef TOCSIN_RELAY_STREAM_H
 #define TOCSIN_RELAY_STREAM_H
@@ -18,25 +12,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "relay/reader.h"
+
 struct cursor;
 struct evhttp_request;
 struct filter;
-struct history;
-struct listener;
-struct ring;
-struct stats;
 struct stream;
 
 /* What all streams share; borrowed. */
 struct stream_context {
-	struct ring	*ring;
-	struct history	*history;
-	struct listener	*listener;
-	struct stats	*stats;
-	uint64_t	 client_buffer;		/* bytes a stream may lag */
-	int64_t		 keepalive_us;
-	void		(*dead)(struct stream *s, void *arg);	/* once; free it later */
-	void		*arg;
+	struct reader_context	 reader;
+	uint64_t		 client_buffer;		/* bytes a stream may lag */
+	int64_t			 keepalive_us;
+	void			(*dead)(struct stream *s, void *arg);	/* once; free it later */
+	void			*arg;
 };
 
 /*

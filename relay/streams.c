@@ -88,7 +88,9 @@ streams_new(struct event_base *base, const struct streams_params *params)
 	struct timeval	 every = { .tv_sec = TICK_S };
 
 	set->context = (struct stream_context){
-		.ring = params->ring, .history = params->history, .listener = params->listener, .stats = params->stats,
+		.reader = {
+			.ring = params->ring, .history = params->history, .listener = params->listener, .stats = params->stats,
+		},
 		.client_buffer = params->client_buffer, .keepalive_us = params->keepalive_ms * 1000,
 		.dead = dead_cb, .arg = set,
 	};

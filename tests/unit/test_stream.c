@@ -166,7 +166,7 @@ begin(const char *symbol, int64_t after)
 	f->server = evhttp_new(f->base);
 	f->ring = ring_new(RING_EVENTS, 1 << 30);
 	f->context = (struct stream_context){
-		.ring = f->ring, .stats = &f->stats, .client_buffer = 1 << 20, .keepalive_us = KEEPALIVE_US,
+		.reader = { .ring = f->ring, .stats = &f->stats }, .client_buffer = 1 << 20, .keepalive_us = KEEPALIVE_US,
 		.dead = dead_cb, .arg = f,
 	};
 	f->has_after = after >= 0;
