@@ -167,6 +167,18 @@ net_free(struct net *net)
 	free(net);
 }
 
+bool
+net_ca_file_ok(const char *path, char *why, size_t why_size)
+{
+	X509_STORE	*store = X509_STORE_new();
+	bool		 ok = store != NULL && X509_STORE_load_file(store, path) == 1;
+
+	if (!ok)
+		snprintf(why, why_size, "a file of certificates (PEM): this cannot be read: %s", tls_error());
+	X509_STORE_free(store);
+	return ok;
+}
+
 struct event_base *
 net_base(const struct net *net)
 {

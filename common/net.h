@@ -56,6 +56,9 @@ struct net	*net_new(struct event_base *base, const char *ca_file, char *why, siz
 void		 net_free(struct net *net);	/* NULL is fine */
 struct event_base *net_base(const struct net *net);
 
+/* Whether a ca_file can be used; else a line of why.  For a configuration's table. */
+bool	 net_ca_file_ok(const char *path, char *why, size_t why_size);
+
 /* Other files than /etc/resolv.conf and /etc/hosts; borrowed, NULL: leave that one.  For tests. */
 void	 net_set_files(struct net *net, const char *resolv_conf, const char *hosts);
 

@@ -18,6 +18,7 @@ struct api;
 struct ring;
 struct settings;
 struct streams;
+struct webhooks;
 
 struct relay {
 	const struct settings	*settings;	/* borrowed */
@@ -30,6 +31,7 @@ struct relay {
 	struct history		*history;
 	struct api		*api;
 	struct streams		*streams;
+	struct webhooks		*webhooks;	/* NULL: none are configured */
 	struct http		*http;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */

@@ -36,7 +36,7 @@ static const struct conf_key relay_keys[] = {
 bool
 settings_read(struct settings *s, const char *path)
 {
-	static const char *const	 own[] = { "relay", NULL };
+	static const char *const	 own[] = { "relay", "webhook", NULL };
 	struct conf			*c = conf_read(path);
 	const struct conf_section	*section = conf_section(c, "relay", NULL);
 	int				 errors;
@@ -44,6 +44,7 @@ settings_read(struct settings *s, const char *path)
 	*s = (struct settings){ 0 };
 	conf_fill(c, conf_section(c, "tocsin", NULL), suite_keys, &s->suite);
 	conf_fill(c, section, relay_keys, s);
+	webhook_conf_read(c, &s->webhooks);
 	suite_ignore_others(c, own);
 	if (s->client_buffer > s->ring_bytes)
 		conf_error(c, section, "client_buffer", "must not be more than ring_bytes");
@@ -56,6 +57,7 @@ void
 settings_release(struct settings *s)
 {
 	conf_clear(relay_keys, s);
+	webhook_conf_release(&s->webhooks);
 	conf_clear(suite_keys, &s->suite);
 }
 
@@ -64,6 +66,7 @@ settings_print(const struct settings *s)
 {
 	conf_print(stdout, "tocsin", NULL, suite_keys, &s->suite);
 	conf_print(stdout, "relay", NULL, relay_keys, s);
+	webhook_conf_print(&s->webhooks);
 }
 
 const char *

@@ -6,6 +6,7 @@
 
 #include "common/conf.h"
 #include "common/suite.h"
+#include "relay/webhook_conf.h"
 
 struct settings {
 	struct suite_conf	 suite;
@@ -14,6 +15,7 @@ struct settings {
 	int64_t			 max_clients, ring_size;
 	int64_t			 keepalive_ms;
 	struct conf_list	 public_hosts;
+	struct webhook_confs	 webhooks;
 };
 
 /* Read the file; every error goes to stderr.  False when there was one; release in any case. */

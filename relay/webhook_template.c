@@ -25,7 +25,7 @@ struct text {
 };
 
 static void
-copy(char out[PIECE_MAX], const char *s, size_t len)
+copy(char *out, const char *s, size_t len)
 {
 	memcpy(out, s, len);
 	out[len] = '\0';
