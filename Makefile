@@ -35,7 +35,7 @@ STATIC	?= yes
 archive	= $(or $(if $(STATIC),$(filter /%,$(shell $(CC) -print-file-name=lib$1.a))),-l$1)
 LIBS_WATCHDOG	= $(foreach l,event_core inih,$(call archive,$l))
 LIBS_GENERATOR	= -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lz -lm
-LIBS_RELAY	= -levent_openssl -levent_extra -levent_core -lwslay -lhttp_parser -lssl -lcrypto -lpq -linih -lcjson -lm
+LIBS_RELAY	= -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lcjson -lm
 
 # The functions' names for a crash's backtrace, see common/crash.h.
 $B/bin/tocsin-generator $B/bin/tocsin-relay: NAMES = -rdynamic
@@ -46,7 +46,7 @@ FUZZ	= $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH	= $(patsubst tests/bench/%.c,$B/bench/%,$(filter-out %/wallclock.c,$(wildcard tests/bench/*.c))) $B/bench/wallclock.so
 SUPERV	= $(call objects,tests/bench/superv)
 PARTS	= $(filter-out %/main.o %/cli.o,$(COMMON) $(WATCHDOG) $(CLI) $(GENERATOR) $(RELAY))
-LIBS_ALL = -levent_openssl -levent_extra -levent_core -lwslay -lhttp_parser -lssl -lcrypto -lpq -linih -lcjson -lz -lm
+LIBS_ALL = -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lcjson -lz -lm
 
 all: $(BIN)
 

@@ -13,8 +13,9 @@
 #include "relay/inherit.h"
 #include "relay/relay.h"
 #include "relay/settings.h"
+#include "relay/token.h"
 
-#define USAGE		"tocsin-relay [-c FILE] [-n] [-T] [-V] [check | listen=ADDRESS:PORT ...]"
+#define USAGE		"tocsin-relay [-c FILE] [-n] [-T] [-V] [check | token NAME | listen=ADDRESS:PORT ...]"
 #define OTHER_FDS	64	/* beside the streams: sessions, log, requests */
 
 /* Every stream is a descriptor: take all that the limits allow. */
@@ -42,6 +43,8 @@ main(int argc, char **argv)
 	size_t			 count = 0;
 
 	suite_options(&options, argc, argv, USAGE);
+	if (options.rest[0] != NULL && strcmp(options.rest[0], "token") == 0)
+		return token_command(options.rest + 1);	/* before there is a configuration that would do */
 	if (!settings_read(&settings, options.conf_path)) {
 		code = EXIT_USAGE;
 		goto out;

@@ -8,16 +8,21 @@
 #include "common/log.h"
 #include "common/pg.h"
 #include "common/suite.h"
+#include "relay/access.h"
+#include "relay/api.h"
 #include "relay/history.h"
-#include "relay/http.h"
 #include "relay/listener.h"
 #include "relay/page.h"
+#include "relay/reader.h"
 #include "relay/report.h"
-#include "relay/api.h"
+#include "relay/request.h"
 #include "relay/ring.h"
+#include "relay/server.h"
 #include "relay/settings.h"
 #include "relay/streams.h"
 #include "relay/subscribe.h"
+#include "relay/webhooks.h"
+#include "relay/webhooks_api.h"
 
 /* Answers just written may still be on their way out; questions to the database get longer. */
 #define FLUSH_MS	50
@@ -25,11 +30,29 @@
 /* Beside the streams: requests, and those that keep a connection open for the next one. */
 #define OTHER_CONNECTIONS	1000
 
+/* Nothing is waited for any more but the last bytes. */
+static void
+flush_and_end(struct relay *r)
+{
+	struct timeval	 wait = clock_timeval_ms(FLUSH_MS);
+
+	event_base_loopexit(r->base, &wait);
+}
+
+static void
+webhooks_stopped_cb(void *arg)
+{
+	struct relay	*r = arg;
+
+	if (api_pending(r->api) == 0)
+		flush_and_end(r);
+}
+
 static void
 stop(struct relay *r, const char *why, int exit_code)
 {
-	unsigned	 wait_ms = api_pending(r->api) > 0 ? FINISH_MS : FLUSH_MS;
-	struct timeval	 wait = clock_timeval_ms(wait_ms);
+	struct timeval	 wait = clock_timeval_ms(FINISH_MS);
+	bool		 sending;
 
 	if (r->stopping)
 		return;
@@ -37,8 +60,12 @@ stop(struct relay *r, const char *why, int exit_code)
 	r->exit_code = exit_code;
 	log_info("relay", "stopping why=\"%s\" streams=%zu", why, streams_count(r->streams));
 	heartbeat_stopping(r->heartbeat);
-	http_stop_accepting(r->http);
-	event_base_loopexit(r->base, &wait);
+	server_stop_accepting(r->server);
+	sending = webhooks_stop(r->webhooks, webhooks_stopped_cb, r);
+	if (sending || api_pending(r->api) > 0)
+		event_base_loopexit(r->base, &wait);
+	else
+		flush_and_end(r);
 }
 
 /* From the listener */
@@ -51,6 +78,8 @@ rebased_cb(int64_t floor_seq, const char *reason, void *arg)
 	ring_clear(r->ring, floor_seq);
 	if (reason != NULL)
 		streams_reset(r->streams, reason);
+	if (reason != NULL)
+		webhooks_rebased(r->webhooks);
 }
 
 static void
@@ -60,6 +89,7 @@ change_cb(struct change *c, void *arg)
 
 	ring_push(r->ring, c);
 	streams_wake(r->streams);
+	webhooks_wake(r->webhooks);
 }
 
 static void
@@ -68,6 +98,7 @@ caught_up_cb(void *arg)
 	struct relay	*r = arg;
 
 	streams_begin(r->streams);
+	webhooks_begin(r->webhooks);
 }
 
 static void
@@ -131,7 +162,7 @@ signal_cb(evutil_socket_t sig, short what, void *arg)
 /* Routes */
 
 static void
-stream_route(struct evhttp_request *req, void *arg)
+stream_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
@@ -139,7 +170,7 @@ stream_route(struct evhttp_request *req, void *arg)
 }
 
 static void
-signals_route(struct evhttp_request *req, void *arg)
+signals_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
@@ -147,38 +178,56 @@ signals_route(struct evhttp_request *req, void *arg)
 }
 
 static void
-status_route(struct evhttp_request *req, void *arg)
+webhooks_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	webhooks_api_list(r->webhooks_api, req, listener_cursor(r->listener));
+}
+
+static void
+webhook_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	webhooks_api_resume(r->webhooks_api, req);
+}
+
+static void
+status_route(struct request *req, void *arg)
 {
 	report_status(arg, req);
 }
 
 static void
-ready_route(struct evhttp_request *req, void *arg)
+ready_route(struct request *req, void *arg)
 {
 	report_ready(arg, req);
 }
 
 static void
-health_route(struct evhttp_request *req, void *arg)
+health_route(struct request *req, void *arg)
 {
 	(void)arg;
 	report_health(req);
 }
 
 static void
-page_route(struct evhttp_request *req, void *arg)
+page_route(struct request *req, void *arg)
 {
 	(void)arg;
 	page_serve(req);
 }
 
-static const struct http_route routes[] = {
-	{ "/v1/stream", stream_route },
-	{ "/v1/signals", signals_route },
-	{ "/v1/status", status_route },
-	{ "/healthz", health_route },
-	{ "/readyz", ready_route },
-	{ NULL, page_route }
+static const struct server_route routes[] = {
+	{ "/v1/stream", REQUEST_GET, ACCESS_READ, false, stream_route },
+	{ "/v1/signals", REQUEST_GET, ACCESS_READ, false, signals_route },
+	{ "/v1/webhooks", REQUEST_GET, ACCESS_READ, false, webhooks_route },
+	{ "/v1/webhooks/", REQUEST_POST, ACCESS_ADMIN, false, webhook_route },
+	{ "/v1/status", REQUEST_GET, ACCESS_READ, false, status_route },
+	{ "/healthz", REQUEST_GET, 0, false, health_route },
+	{ "/readyz", REQUEST_GET, 0, false, ready_route },
+	{ NULL, REQUEST_GET, 0, false, page_route }
 };
 
 static struct pg *
@@ -216,13 +265,19 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 		.keepalive_ms = r->settings->keepalive_ms,
 	};
-	const struct http_params	 http_params = {
-		.routes = routes, .names = &r->settings->public_hosts, .requests = &r->stats.requests,
+	const struct server_params	 server_params = {
+		.routes = routes, .names = &r->settings->public_hosts, .stats = &r->stats,
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
+		.max_per_address = 100, .request_ms = 15000, .idle_ms = 30000,
+	};
+	const struct reader_context	 readers = {
+		.ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats
 	};
 
 	r->streams = streams_new(r->base, &params);
-	r->http = http_new(r->base, fds, count, &http_params, r);
+	r->webhooks = webhooks_new(r->base, &r->settings->webhooks, settings_database(r->settings), &readers);
+	r->webhooks_api = webhooks_api_new(r->webhooks);
+	r->server = server_new(r->base, fds, count, &server_params, r);
 }
 
 static void
@@ -241,6 +296,7 @@ serve(struct relay *r)
 	listener_start(r->listener);
 	pg_start(r->query);
 	pg_start(r->api_session);
+	webhooks_start(r->webhooks);
 	/* Clients are served from here on; a missing database is no reason to be started anew. */
 	heartbeat_ready(r->heartbeat);
 	event_base_dispatch(r->base);
@@ -254,13 +310,18 @@ static void
 release(struct relay *r)
 {
 	streams_free(r->streams);
+	webhooks_api_free(r->webhooks_api);
+	webhooks_free(r->webhooks);
 	api_free(r->api);
-	http_free(r->http);
+	server_free(r->server);
 	history_free(r->history);
 	pg_free(r->query);
 	pg_free(r->api_session);
 	listener_free(r->listener);
 	ring_free(r->ring);
+	/* What a name server was asked last is given back in these turns. */
+	for (int i = 0; i < 3; i++)
+		(void)event_base_loop(r->base, EVLOOP_NONBLOCK);
 	event_base_free(r->base);
 }
 

@@ -8,17 +8,18 @@
 #include "relay/stats.h"
 
 struct event_base;
-struct evhttp_request;
+struct request;
 struct heartbeat;
 struct history;
-struct http;
 struct listener;
 struct pg;
 struct api;
 struct ring;
+struct server;
 struct settings;
 struct streams;
 struct webhooks;
+struct webhooks_api;
 
 struct relay {
 	const struct settings	*settings;	/* borrowed */
@@ -32,7 +33,8 @@ struct relay {
 	struct api		*api;
 	struct streams		*streams;
 	struct webhooks		*webhooks;	/* NULL: none are configured */
-	struct http		*http;
+	struct webhooks_api	*webhooks_api;
+	struct server		*server;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */
 	bool			 stopping;

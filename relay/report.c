@@ -1,6 +1,5 @@
 #include "relay/report.h"
 
-#include <event2/http.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,26 +12,27 @@
 #include "common/log.h"
 #include "common/pg.h"
 #include "relay/cursor.h"
-#include "relay/http.h"
 #include "relay/listener.h"
 #include "relay/relay.h"
+#include "relay/request.h"
 #include "relay/ring.h"
 #include "relay/settings.h"
 #include "relay/streams.h"
+#include "relay/webhooks.h"
 
 #define WATCHDOG_STATUS_MAX	262144	/* bytes */
 
 static void
-send_json(struct evhttp_request *req, int code, struct jsonw *w)
+send_json(struct request *req, int code, struct jsonw *w)
 {
-	http_reply(req, code, HTTP_JSON, w->buf, w->len);
+	request_reply(req, code, REQUEST_JSON, w->buf, w->len);
 	jsonw_release(w);
 }
 
 void
-report_health(struct evhttp_request *req)
+report_health(struct request *req)
 {
-	http_reply(req, HTTP_OK, "text/plain; charset=utf-8", "ok\n", 3);
+	request_reply(req, 200, "text/plain; charset=utf-8", "ok\n", 3);
 }
 
 /* Live events, their history and the list: each needs its session. */
@@ -64,7 +64,7 @@ put_state(const struct relay *r, struct jsonw *w)
 }
 
 void
-report_ready(const struct relay *r, struct evhttp_request *req)
+report_ready(const struct relay *r, struct request *req)
 {
 	const char	*why = NULL;
 	bool		 ready = is_ready(r, &why);
@@ -78,7 +78,7 @@ report_ready(const struct relay *r, struct evhttp_request *req)
 		jsonw_str(&w, "hint", "the relay keeps trying; /v1/status tells more");
 	}
 	jsonw_end_object(&w);
-	send_json(req, ready ? HTTP_OK : HTTP_SERVUNAVAIL, &w);
+	send_json(req, ready ? 200 : 503, &w);
 }
 
 void
@@ -94,6 +94,7 @@ report_heartbeat(const struct relay *r, struct jsonw *w)
 	listener_status_json(r->listener, w, "database");
 	pg_status_json(r->query, w, "query");
 	pg_status_json(r->api_session, w, "api");
+	webhooks_heartbeat_json(r->webhooks, w, "webhooks");
 }
 
 static void
@@ -149,7 +150,7 @@ put_watchdog(const struct relay *r, struct jsonw *w)
 }
 
 void
-report_status(const struct relay *r, struct evhttp_request *req)
+report_status(const struct relay *r, struct request *req)
 {
 	const char	*epoch = listener_epoch(r->listener);
 	char		 text[CURSOR_MAX];
@@ -170,8 +171,11 @@ report_status(const struct relay *r, struct evhttp_request *req)
 	listener_status_json(r->listener, &w, "listener");
 	pg_status_json(r->query, &w, "query");
 	pg_status_json(r->api_session, &w, "api");
+	if (webhooks_session(r->webhooks) != NULL)
+		pg_status_json(webhooks_session(r->webhooks), &w, "webhooks");
 	jsonw_end_object(&w);
+	webhooks_status_json(r->webhooks, &w, "webhooks", listener_cursor(r->listener));
 	put_watchdog(r, &w);
 	jsonw_end_object(&w);
-	send_json(req, HTTP_OK, &w);
+	send_json(req, 200, &w);
 }

@@ -22,7 +22,7 @@ enum request_method { REQUEST_GET = 1, REQUEST_HEAD = 2, REQUEST_POST = 4, REQUE
 
 enum request_method request_method(const struct request *r);
 const char	*request_path(const struct request *r);		/* as sent, without the query; begins with / */
-const char	*request_peer(const struct request *r);		/* ADDRESS:PORT, for the log; borrowed */
+const char	*request_peer(const struct request *r);		/* ADDRESS:PORT, for the log; until the next call */
 
 /* What follows the route's path when that ends with / ("42/ack" below /v1/signals/); else "". */
 const char	*request_rest(const struct request *r);

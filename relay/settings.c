@@ -2,8 +2,10 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/pg.h"
 
 static bool
@@ -30,27 +32,58 @@ static const struct conf_key relay_keys[] = {
 	  .def = "15s", .min = 1000, .max = 3600000, .help = "silence after which a stream gets a comment" },
 	{ .name = "public_hosts", .type = CONF_LIST, .offset = offsetof(struct settings, public_hosts),
 	  .def = "", .check = host_name_ok, .help = "names under which a proxy serves it; requests by other names than these, an address or localhost are refused" },
+	{ .name = "jwt_secret_file", .type = CONF_STR, .offset = offsetof(struct settings, jwt_secret_file), .def = "", .check = suite_path_ok,
+	  .help = "file with the key (32 bytes or more) of JSON Web Tokens signed with HS256, which are then taken as tokens" },
+	{ .name = "anonymous", .type = CONF_LIST, .offset = offsetof(struct settings, anonymous), .def = "read, ack", .check = tokens_scope_ok,
+	  .help = "scopes of everybody while there is neither a [token] nor a jwt_secret_file" },
 	{ .name = NULL }
 };
 
-bool
-settings_read(struct settings *s, const char *path)
+static bool
+read_file(struct settings *s, const char *path, FILE *errors_to)
 {
-	static const char *const	 own[] = { "relay", "webhook", NULL };
+	static const char *const	 own[] = { "relay", "token", "webhook", NULL };
 	struct conf			*c = conf_read(path);
 	const struct conf_section	*section = conf_section(c, "relay", NULL);
 	int				 errors;
 
-	*s = (struct settings){ 0 };
+	*s = (struct settings){ .path = xstrdup(path) };
 	conf_fill(c, conf_section(c, "tocsin", NULL), suite_keys, &s->suite);
 	conf_fill(c, section, relay_keys, s);
 	webhook_conf_read(c, &s->webhooks);
+	tokens_read(&s->tokens, c);
 	suite_ignore_others(c, own);
 	if (s->client_buffer > s->ring_bytes)
 		conf_error(c, section, "client_buffer", "must not be more than ring_bytes");
-	errors = conf_finish(c, stderr);
+	errors = conf_finish(c, errors_to);
 	conf_free(c);
 	return errors == 0;
+}
+
+bool
+settings_read(struct settings *s, const char *path)
+{
+	return read_file(s, path, stderr);
+}
+
+bool
+settings_read_again(struct settings *s, const char *path)
+{
+	char	*text = NULL, *rest;
+	size_t	 size = 0;
+	FILE	*out = open_memstream(&text, &size);
+	bool	 ok;
+
+	if (out == NULL)
+		fatal("settings", "cannot keep errors");
+	ok = read_file(s, path, out);
+	fclose(out);
+	rest = text;
+	for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+		if (*line != '\0')
+			log_errorx("settings", "%s", line);
+	free(text);
+	return ok;
 }
 
 void
@@ -58,6 +91,8 @@ settings_release(struct settings *s)
 {
 	conf_clear(relay_keys, s);
 	webhook_conf_release(&s->webhooks);
+	tokens_release(&s->tokens);
+	free(s->path);
 	conf_clear(suite_keys, &s->suite);
 }
 
@@ -67,6 +102,7 @@ settings_print(const struct settings *s)
 	conf_print(stdout, "tocsin", NULL, suite_keys, &s->suite);
 	conf_print(stdout, "relay", NULL, relay_keys, s);
 	webhook_conf_print(&s->webhooks);
+	tokens_print(&s->tokens);
 }
 
 const char *

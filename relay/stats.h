@@ -17,6 +17,8 @@ struct stats {
 	uint64_t	 bad_texts;		/* notifications or rows that are no event */
 	uint64_t	 streams_opened, streams_slow, streams_refused, resets;
 	uint64_t	 history_pages;
-	uint64_t	 requests;
+	uint64_t	 requests;		/* that reached a route */
+	uint64_t	 requests_bad;		/* that were none, or that their sender may not ask */
+	uint64_t	 connections, connections_refused, connections_shed;
 };
 #endif

@@ -278,7 +278,7 @@ stream_tick(struct stream *s, int64_t now_us, bool may_keep_alive)
 /* Life */
 
 struct stream *
-stream_new(const struct stream_context *context, struct evhttp_request *req, struct filter *filter,
+stream_new(const struct stream_context *context, struct request *req, struct filter *filter,
     const struct cursor *cursor)
 {
 	static const struct wire_handler	 handler = { .drained = drained_cb, .closed = closed_cb };

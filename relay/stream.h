@@ -15,7 +15,7 @@
 #include "relay/reader.h"
 
 struct cursor;
-struct evhttp_request;
+struct request;
 struct filter;
 struct stream;
 
@@ -33,7 +33,7 @@ struct stream_context {
  * `cursor` (NULL: from now on) is copied.  NULL when the client is gone
  * already; the filter is freed then too.
  */
-struct stream	*stream_new(const struct stream_context *context, struct evhttp_request *req, struct filter *filter,
+struct stream	*stream_new(const struct stream_context *context, struct request *req, struct filter *filter,
 		    const struct cursor *cursor);
 void		 stream_free(struct stream *s);
 

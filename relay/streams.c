@@ -130,7 +130,7 @@ streams_count(const struct streams *set)
 }
 
 void
-streams_add(struct streams *set, struct evhttp_request *req, struct filter *filter, const struct cursor *cursor)
+streams_add(struct streams *set, struct request *req, struct filter *filter, const struct cursor *cursor)
 {
 	struct stream	*s = stream_new(&set->context, req, filter, cursor);
 

@@ -7,10 +7,10 @@
 
 #include "common/log.h"
 #include "common/net.h"
-#include "common/secret.h"
 #include "common/suite.h"
 #include "relay/address.h"
 #include "relay/filter.h"
+#include "relay/secret.h"
 
 #define WHY_MAX		512
 #define TARGET_CHARS	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-@"
@@ -125,17 +125,18 @@ read_url(struct reading *r)
 {
 	struct webhook_conf	*w = r->w;
 	char			 why[WHY_MAX] = "", *text = NULL;
+	size_t			 len = 0;
 	const char		*key = w->url_file != NULL ? "url_file" : "url";
 
 	if ((w->url_key == NULL) == (w->url_file == NULL)) {
 		conf_error(r->file, r->section, NULL, "[webhook %s] needs one of url and url_file", w->name);
 		return;
 	}
-	if (w->url_file != NULL && (text = secret_read(w->url_file, why, sizeof(why))) == NULL)
-		conf_error(r->file, r->section, key, "%s %s", w->url_file, why);
+	if (w->url_file != NULL && (text = secret_read(w->url_file, &len, why, sizeof(why))) == NULL)
+		conf_error(r->file, r->section, key, "%s", why);
 	else if (!take_url(w, text != NULL ? text : w->url_key, why) || !format_ok(w, why))
 		conf_error(r->file, r->section, key, "%s", why);
-	secret_free(text);
+	secret_free(text, len);
 }
 
 /* Secret */
@@ -145,6 +146,7 @@ read_secret(struct reading *r)
 {
 	struct webhook_conf	*w = r->w;
 	char			 why[WHY_MAX] = "", *text;
+	size_t			 len;
 
 	if (w->secret_file == NULL) {
 		if (w->format == WEBHOOK_STANDARD)
@@ -156,18 +158,20 @@ read_secret(struct reading *r)
 		conf_error(r->file, r->section, "secret_file", "has no use with this format, whose URL is the secret");
 		return;
 	}
-	if ((text = secret_read(w->secret_file, why, sizeof(why))) == NULL) {
-		conf_error(r->file, r->section, "secret_file", "%s %s", w->secret_file, why);
+	if ((text = secret_read(w->secret_file, &len, why, sizeof(why))) == NULL) {
+		conf_error(r->file, r->section, "secret_file", "%s", why);
 		return;
 	}
-	if (w->format == WEBHOOK_STANDARD) {
+	if (strlen(text) != len)
+		conf_error(r->file, r->section, "secret_file", "%s is no text", w->secret_file);
+	else if (w->format == WEBHOOK_STANDARD) {
 		if (!webhook_keys_parse(text, &w->keys, why, sizeof(why)))
 			conf_error(r->file, r->section, "secret_file", "%s", why);
 	} else if (strpbrk(text, " \t\r\n") != NULL)
 		conf_error(r->file, r->section, "secret_file", "%s holds more than a token", w->secret_file);
 	else if (asprintf(&w->bearer, "Bearer %s", text) == -1)
 		fatalx("webhook", "no memory");
-	secret_free(text);
+	secret_free(text, len);
 }
 
 /* Filter */
@@ -250,7 +254,7 @@ webhook_conf_release(struct webhook_confs *all)
 		free(w->origin);
 		free(w->path);
 		free(w->target);
-		secret_free(w->bearer);
+		secret_free(w->bearer, w->bearer == NULL ? 0 : strlen(w->bearer));
 		filter_free(w->filter);
 		OPENSSL_cleanse(&w->keys, sizeof(w->keys));
 	}

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <event2/event.h>
-#include <event2/http.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -12,12 +11,15 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/conf.h"
 #include "relay/change.h"
 #include "relay/cursor.h"
 #include "relay/filter.h"
 #include "relay/history.h"
 #include "relay/listener.h"
+#include "relay/request.h"
 #include "relay/ring.h"
+#include "relay/server.h"
 #include "relay/stats.h"
 #include "relay/stream.h"
 
@@ -120,7 +122,7 @@ batch_at(const struct batch *b, size_t i)
 /* One stream between a real server and a real client. */
 struct fixture {
 	struct event_base	*base;
-	struct evhttp		*server;
+	struct server		*server;
 	struct ring		*ring;
 	struct stats		 stats;
 	struct stream_context	 context;
@@ -143,7 +145,7 @@ dead_cb(struct stream *s, void *arg)
 }
 
 static void
-request_cb(struct evhttp_request *req, void *arg)
+handle(struct request *req, void *arg)
 {
 	struct fixture	*f = arg;
 
@@ -157,13 +159,17 @@ begin(const char *symbol, int64_t after)
 	struct fixture		*f = calloc(1, sizeof(*f));
 	struct sockaddr_in	 address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t		 len = sizeof(address);
-	struct evhttp_bound_socket *bound;
+	static const struct server_route routes[] = { { NULL, REQUEST_GET, 0, false, handle } };
+	const struct conf_list	 none = { 0 };
+	struct server_params	 params = {
+		.names = &none, .origins = &none, .max_connections = 10, .max_per_address = 10, .request_ms = 10000, .idle_ms = 10000
+	};
+	int			 listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	char			 why[160];
 	int			 small = 4096;
 	static const char	 request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 	f->base = event_base_new();
-	f->server = evhttp_new(f->base);
 	f->ring = ring_new(RING_EVENTS, 1 << 30);
 	f->context = (struct stream_context){
 		.reader = { .ring = f->ring, .stats = &f->stats }, .client_buffer = 1 << 20, .keepalive_us = KEEPALIVE_US,
@@ -175,9 +181,12 @@ begin(const char *symbol, int64_t after)
 		f->filter = filter_new();
 		assert_int_equal(filter_set(f->filter, "symbol", symbol, why, sizeof(why)), FILTER_SET_OK);
 	}
-	evhttp_set_gencb(f->server, request_cb, f);
-	bound = evhttp_bind_socket_with_handle(f->server, "127.0.0.1", 0);
-	assert_int_equal(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len), 0);
+	params.routes = routes;
+	params.stats = &f->stats;
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &len), 0);
+	f->server = server_new(f->base, &listening, 1, &params, f);
 	f->client = socket(AF_INET, SOCK_STREAM, 0);
 	setsockopt(f->client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	assert_int_equal(connect(f->client, (struct sockaddr *)&address, len), 0);
@@ -200,7 +209,7 @@ static void
 end(struct fixture *f)
 {
 	stream_free(f->stream);
-	evhttp_free(f->server);
+	server_free(f->server);
 	ring_free(f->ring);
 	event_base_free(f->base);
 	close(f->client);
