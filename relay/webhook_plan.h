@@ -4,7 +4,7 @@
  *
  *	taken (2xx)			the next event
  *	gone (410)			parked at once: the receiver wants no more
- *	this event is not taken		(400, 413, 415, 422, five times) left out; but after 10 left out in a row it
+ *	this event is not taken		(400, 413, 415, 422, three times) left out; but after 10 left out in a row it
  *					is the receiver that is wrong, see below
  *	all else			again: after 1 s, doubled up to 5 min, half of it at random; never before what
  *					Retry-After says.  After `give_up` (and three attempts) without one taken: parked
@@ -16,7 +16,7 @@
 #define WEBHOOK_RETRY_BASE_MS	1000
 #define WEBHOOK_RETRY_MAX_MS	INT64_C(300000)
 #define WEBHOOK_RETRY_AFTER_MAX_MS INT64_C(86400000)	/* the longest Retry-After that is believed: a day */
-#define WEBHOOK_SKIP_TRIES	5
+#define WEBHOOK_SKIP_TRIES	3
 #define WEBHOOK_SKIPS_MAX	10	/* in a row */
 #define WEBHOOK_PARK_TRIES	3	/* at least: the time may have passed while nobody tried */
 
