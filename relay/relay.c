@@ -76,6 +76,7 @@ rebased_cb(int64_t floor_seq, const char *reason, void *arg)
 	struct relay	*r = arg;
 
 	ring_clear(r->ring, floor_seq);
+	history_forget(r->history);
 	if (reason != NULL)
 		streams_reset(r->streams, reason);
 	if (reason != NULL)

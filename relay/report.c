@@ -118,6 +118,7 @@ put_counters(const struct relay *r, struct jsonw *w)
 	jsonw_int(w, "dropped_slow_total", (int64_t)s->streams_slow);
 	jsonw_int(w, "resets_total", (int64_t)s->resets);
 	jsonw_int(w, "history_pages_total", (int64_t)s->history_pages);
+	jsonw_int(w, "history_shared_total", (int64_t)s->history_shared);
 	jsonw_end_object(w);
 	jsonw_object(w, "ring");
 	jsonw_int(w, "events", (int64_t)(ring_head(r->ring) - ring_tail(r->ring)));

@@ -276,20 +276,23 @@ test('readers of history that stall hold up no other one, and go on where they w
     initial_stop, targets, confidence, reason, indicators, generated_at, expires_at)
     SELECT 'test', 'T' || i || '/USDT', '1m', 'ema_cross', 'long', '2026-01-01', '2026-01-01 00:01', 100, 99, 99, '{102}', 0.5, 'x',
     json_build_object('pad', repeat('x', 20000)), now(), '2026-01-02' FROM generate_series(1, 600) i`);
-  const stalled = Array.from({ length: 70 }, () => {
-    const socket = net.connect(site.port, '127.0.0.1', () => socket.write('GET /v1/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n'));
+  const stalled = [];
+  const pages = async () => (await site.json('/v1/status')).streams.history_pages_total;
+  // Each begins before all others, one after the other, so that no page serves two of them: more pages than may exist at once.
+  for (let after = 69; after >= 0; after--) {
+    const socket = net.connect(site.port, '127.0.0.1', () => socket.write(`GET /v1/stream?after=${after} HTTP/1.1\r\nHost: localhost\r\n\r\n`));
     t.after(() => socket.destroy());
-    return socket.pause();
-  });
-  await until('more of them have pages than may exist at once', async () => (await site.json('/v1/status')).streams.history_pages_total > 64, 60000);
+    stalled.push(socket.pause());
+    await until('it has its page', async () => await pages() >= stalled.length, 60000);
+  }
   const brisk = new EventStream(site, '/v1/stream?after=0');
   await until('the brisk one has all', () => brisk.events.length === 600, 60000);
   const { streams } = await site.json('/v1/status');
   assert.deepEqual([streams.open, streams.dropped_slow_total], [71, 0]);
   const parts = [];
   let text = '';
-  stalled[0].on('data', (data) => { text += data; });
-  stalled[0].resume();
+  stalled.at(-1).on('data', (data) => { text += data; });
+  stalled.at(-1).resume();
   await until('a stalled one has all', () => text.includes(`id: ${brisk.events.at(-1).id}\n`));
   for (const [, seq] of text.matchAll(/^id: \S+-(\d+)\ndata: /gm)) parts.push(Number(seq));
   assert.deepEqual(parts, brisk.seqs);
