@@ -160,7 +160,7 @@ reader_reset(struct reader *r, const char *reason)
 static void
 begin_at(struct reader *r, const struct cursor *start)
 {
-	if (start->epoch[0] != '\0' && strcmp(start->epoch, listener_epoch(r->context->listener)) != 0)
+	if (!listener_continues(r->context->listener, start))
 		reader_reset(r, "epoch");
 	else if (start->seq > ring_newest(r->context->ring)) {
 		/* Ahead of us: another relay may be faster, so the database judges. */

@@ -236,7 +236,7 @@ new_session(struct relay *r, const char *name, void (*up)(void *arg))
 {
 	const struct pg_handler	 handler = { .up = up };
 	const struct pg_params	 params = {
-		.name = name, .conninfo = settings_database(r->settings), .connect_timeout_ms = 10000,
+		.name = name, .conninfo = settings_database(r->settings), .connect_timeout_ms = 5000,
 		.answer_timeout_ms = 40000, .backoff_base_ms = 1000, .backoff_max_ms = 30000,
 	};
 

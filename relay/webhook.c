@@ -528,8 +528,11 @@ static int64_t
 place_of(struct webhook *w, const struct webhook_record *record)
 {
 	const char	*epoch = listener_epoch(w->context->readers.listener);
-	bool		 same = epoch != NULL && strcmp(epoch, w->epoch) == 0;
+	struct cursor	 here = { .seq = w->done };
+	bool		 same;
 
+	memcpy(here.epoch, w->epoch, sizeof(here.epoch));
+	same = *w->epoch != '\0' && listener_continues(w->context->readers.listener, &here);
 	snprintf(w->epoch, sizeof(w->epoch), "%s", epoch == NULL ? "" : epoch);
 	return same && w->state == WEBHOOK_LOADING && w->done > record->seq ? w->done : record->seq;
 }
