@@ -126,15 +126,15 @@ read_url(struct reading *r)
 	struct webhook_conf	*w = r->w;
 	char			 why[WHY_MAX] = "", *text = NULL;
 	size_t			 len = 0;
+	bool			 ok;
 	const char		*key = w->url_file != NULL ? "url_file" : "url";
 
 	if ((w->url_key == NULL) == (w->url_file == NULL)) {
 		conf_error(r->file, r->section, NULL, "[webhook %s] needs one of url and url_file", w->name);
 		return;
 	}
-	if (w->url_file != NULL && (text = secret_read(w->url_file, &len, why, sizeof(why))) == NULL)
-		conf_error(r->file, r->section, key, "%s", why);
-	else if (!take_url(w, text != NULL ? text : w->url_key, why) || !format_ok(w, why))
+	ok = w->url_file == NULL || (text = secret_read(w->url_file, &len, why, sizeof(why))) != NULL;
+	if (!ok || !take_url(w, text != NULL ? text : w->url_key, why) || !format_ok(w, why))
 		conf_error(r->file, r->section, key, "%s", why);
 	secret_free(text, len);
 }

@@ -148,9 +148,13 @@ webhooks_api_new(struct webhooks *set)
 void
 webhooks_api_free(struct webhooks_api *api)
 {
+	struct question	*q, *next;
+
 	if (api == NULL)
 		return;
-	while (!TAILQ_EMPTY(&api->questions))
-		request_error(drop_question(TAILQ_FIRST(&api->questions)), 503, "the relay is stopping", "try again");
+	for (q = TAILQ_FIRST(&api->questions); q != NULL; q = next) {
+		next = TAILQ_NEXT(q, entry);
+		request_error(drop_question(q), 503, "the relay is stopping", "try again");
+	}
 	free(api);
 }
