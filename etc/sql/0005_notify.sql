@@ -75,11 +75,12 @@ END $$;
 CREATE OR REPLACE FUNCTION signal_events_notify() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
-  k tocsin_notify_key;
+  k_inner bytea;
+  k_outer bytea;
 BEGIN
-  SELECT * INTO k FROM tocsin_notify_key;
+  SELECT inner_pad, outer_pad INTO k_inner, k_outer FROM tocsin_notify_key;
   PERFORM pg_notify('signals', left(body, -1) || ',"mac":"' ||
-    encode(substr(sha256(k.outer_pad || sha256(k.inner_pad || convert_to(body, 'UTF8'))), 1, 16), 'hex') || '"}')
+    encode(substr(sha256(k_outer || sha256(k_inner || convert_to(body, 'UTF8'))), 1, 16), 'hex') || '"}')
   FROM (SELECT CASE WHEN octet_length(whole) <= 7958 THEN whole ELSE signal_event_text(e, false) END AS body
         FROM (SELECT e, signal_event_text(e, true) AS whole
               FROM (SELECT ROW(n.*)::signal_events AS e FROM new_events n ORDER BY n.seq) AS r) AS t) AS b;
