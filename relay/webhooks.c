@@ -442,7 +442,7 @@ webhooks_new(struct event_base *base, const struct webhook_confs *confs, const c
 	const struct pg_handler	 handler = { .up = up_cb, .down = down_cb };
 	const struct pg_params	 params = {
 		.name = "webhooks", .conninfo = conninfo, .connect_timeout_ms = 10000, .answer_timeout_ms = 8000,
-		.backoff_base_ms = 1000, .backoff_max_ms = 30000,
+		.backoff_base_ms = 1000, .backoff_max_ms = 30000, .needs_session = true,	/* for its locks */
 	};
 	struct webhooks		*set;
 
