@@ -190,14 +190,16 @@ test('a forged notification is not delivered, and holds up no true one', async (
   await until('they are counted', async () => (await site.json('/v1/status')).events.forged_total === 5);
   assert.equal(site.log('relay').match(/a notification that the log has not sent/g).length, 1, 'told once');
   // One that listens sees its key's work, and can only say again what was said.
-  for (const user of ['tocsin_reader', 'tocsin_generator']) await assert.rejects(site.sql('SELECT * FROM tocsin_notify_key', { user }), /permission denied/);
+  for (const user of ['tocsin_reader', 'tocsin_generator']) {
+    for (const sql of ['SELECT * FROM tocsin_notify_key', 'SELECT tocsin_new_notify_key()']) await assert.rejects(site.sql(sql, { user }), /permission denied/);
+  }
 });
 
 test('another key of notifications is taken up, and nothing is missing meanwhile', async (t) => {
   const site = await relayOnly(t);
   const stream = new EventStream(site, '/v1/stream');
   await until('the stream is open', () => stream.connects === 1);
-  await site.sql('UPDATE tocsin_notify_key SET inner_pad = sha256(inner_pad) || sha256(outer_pad), outer_pad = sha256(outer_pad) || sha256(inner_pad)');
+  await site.sql('SELECT tocsin_new_notify_key()');
   for (let i = 1; i <= 3; i++) {
     await insert(site);
     await until(`event ${i}`, () => stream.events.length === i);
@@ -225,4 +227,20 @@ test('no role without a right to write signals can hold up who writes them', asy
   }
   holder.stdin.end();
   assert.equal((await holder.ended).code, 0, holder.output());
+});
+
+test('a role that takes the lock of the generators is named by the one that waits for it', async (t) => {
+  const site = await Site.create(t);
+  site.configure();
+  await site.migrate();
+  const holder = site.spawn('psql', ['-X', '-q', site.conninfo('tocsin_reader')], { stdio: ['pipe', 'pipe', 'pipe'] });
+  holder.stdin.write("SELECT pg_advisory_lock(hashtext('tocsin.generator')); SELECT 'held', pg_backend_pid();\n");
+  const pid = await until('it is held', () => holder.output().match(/held\s*\|\s*(\d+)/)?.[1]);
+  const generator = site.spawn(program('tocsin-generator'), ['-c', site.conf]);
+  const line = new RegExp(`lock is held by another role than ours: .* backend_pid=${pid} user=tocsin_reader`);
+  await until('it names the holder', () => line.test(generator.output()), 60000);
+  holder.stdin.end();
+  await until('then it writes', () => /this generator is the writer/.test(generator.output()), 60000);
+  generator.kill('SIGTERM');
+  assert.equal((await generator.ended).code, 0);
 });
