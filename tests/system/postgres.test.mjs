@@ -3,18 +3,24 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
-import { Site, program, root, simFeed, until } from './lib/site.mjs';
+import { Site, freePort, program, root, simFeed, until } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
 import { SERVER, Wire, listening } from './lib/netns.mjs';
 import { insert, log, relayOnly } from './lib/signals.mjs';
 
+// They wait for most of their time.
+const scenarios = [];
+const scenario = (...words) => scenarios.push(words);
+
 // Let the site's server listen on TCP as well, where `words` says (nothing: here).
 async function overTcp(site, address, words = []) {
-  fs.appendFileSync(`${site.dir}/data/postgresql.conf`, `listen_addresses = '${address}'\nport = 5432\n`);
+  const port = await freePort();
+  fs.appendFileSync(`${site.dir}/data/postgresql.conf`, `listen_addresses = '${address}'\nport = ${port}\n`);
   fs.appendFileSync(`${site.dir}/data/pg_hba.conf`, 'host all all 0.0.0.0/0 trust\n');
   await site.postgres('kill');
   const child = site.spawn(...shell([...words, 'sh', `${root}/etc/cluster.sh`, 'restart', site.dir]));
   assert.equal((await child.ended).code, 0, child.output());
+  site.pgPort = port;
 }
 
 const shell = ([file, ...args]) => [file, args, { env: { ...process.env, TOCSIN_FAST: '1' }, stdio: ['ignore', 'ignore', 'pipe'] }];
@@ -24,7 +30,7 @@ function database(site, where) {
   fs.writeFileSync(site.conf, fs.readFileSync(site.conf, 'utf8').replaceAll(/^database = host=\S+/gm, `database = ${where}`));
 }
 
-test('a wire that dies without a word is noticed within ten seconds by relay and generator, and nothing is lost', async (t) => {
+scenario('a wire that dies without a word is noticed within ten seconds by relay and generator, and nothing is lost', async (t) => {
   const site = await Site.create(t);
   const wire = await Wire.create(site);
   if (!wire) {
@@ -34,7 +40,7 @@ test('a wire that dies without a word is noticed within ten seconds by relay and
   site.configure({ feed: simFeed({ pace: 1200 }) });
   await site.migrate();
   await overTcp(site, SERVER, wire.inside('server'));
-  database(site, `host=${SERVER} port=5432`);
+  database(site, `host=${SERVER} port=${site.pgPort}`);
   const { child: relay, port } = await listening(site, wire.inside('client', program('tocsin-relay'), '-c', site.conf));
   const generator = site.spawn(...shell(wire.inside('client', program('tocsin-generator'), '-c', site.conf)));
   site.port = port;
@@ -72,7 +78,7 @@ test('a wire that dies without a word is noticed within ten seconds by relay and
   assert.equal(stream.connects, 1, 'the client has noticed nothing');
 });
 
-test('hosts are tried one by one, a silent one does not keep us from the next, names do not block', async (t) => {
+scenario('hosts are tried one by one, a silent one does not keep us from the next, names do not block', async (t) => {
   const site = await relayOnly(t, { start: false });
   await overTcp(site, '127.0.0.1');
   // Its queue of connections is full: whoever comes next hears nothing.
@@ -83,26 +89,24 @@ test('hosts are tried one by one, a silent one does not keep us from the next, n
   silent.on('connection', (socket) => { taken.push(socket); socket.on('error', () => {}); });
   t.after(() => taken.forEach((socket) => socket.destroy()));
   fs.writeFileSync(site.conf, fs.readFileSync(site.conf, 'utf8').replaceAll(/^database = host=\S+/gm,
-    `database = host=127.0.0.1,${site.dir}/nowhere,no-such-name.invalid,localhost port=${silent.address().port},5432,5432,5432 connect_timeout=2`));
+    `database = host=127.0.0.1,${site.dir}/nowhere,no-such-name.invalid,localhost port=${[silent.address().port, ...Array(3).fill(site.pgPort)]} connect_timeout=2`));
   await site.start();
   const stream = new EventStream(site, '/v1/stream');
   await until('the stream is open', () => stream.connects === 1);
   const seq = await insert(site);
   await until('it works', () => stream.seqs.includes(seq));
   assert.ok(taken.length >= 3, 'the silent one was asked first');
-  assert.match(site.log('relay'), /listener: connected host=localhost port=5432/);
+  assert.match(site.log('relay'), /listener: connected host=localhost port=/);
 });
 
 // pgbouncer between the programs and the site's server; returns the words of the conninfo.
 async function pooler(site, mode) {
-  const port = await new Promise((done) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => { const p = server.address().port; server.close(() => done(p)); });
-  });
+  const port = await freePort();
   const dir = `${site.dir}/pooler`;
   fs.rmSync(dir, { recursive: true, force: true });
   fs.mkdirSync(dir);
   fs.writeFileSync(`${dir}/users`, ['postgres', 'tocsin_relay', 'tocsin_generator'].map((user) => `"${user}" ""\n`).join(''));
-  fs.writeFileSync(`${dir}/ini`, `[databases]\npostgres = host=127.0.0.1 port=5432\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =
+  fs.writeFileSync(`${dir}/ini`, `[databases]\npostgres = host=127.0.0.1 port=${site.pgPort}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =
 auth_type = trust\nauth_file = ${dir}/users\npool_mode = ${mode}\nlogfile = ${dir}/log\n`);
   fs.chmodSync(dir, 0o777);
   const root = process.getuid() === 0 ? ['runuser', '-u', 'postgres', '--'] : [];
@@ -115,7 +119,7 @@ auth_type = trust\nauth_file = ${dir}/users\npool_mode = ${mode}\nlogfile = ${di
   return { child, port };
 }
 
-test('a pooler in transaction mode is named in one line, one in session mode will do', async (t) => {
+scenario('a pooler in transaction mode is named in one line, one in session mode will do', async (t) => {
   const site = await relayOnly(t, { start: false });
   await overTcp(site, '127.0.0.1');
   const direct = fs.readFileSync(site.conf, 'utf8');
@@ -149,7 +153,7 @@ test('a pooler in transaction mode is named in one line, one in session mode wil
   await site.stop();
 });
 
-test('a schema too old, too new or not there is named, with the mend, and the relay is not tried again at full speed', async (t) => {
+scenario('a schema too old, too new or not there is named, with the mend, and the relay is not tried again at full speed', async (t) => {
   const site = await relayOnly(t, { migrate: false, start: false });
   await site.sql('CREATE ROLE tocsin_relay LOGIN');
   const refused = async (line) => {
@@ -167,7 +171,7 @@ test('a schema too old, too new or not there is named, with the mend, and the re
   await refused(new RegExp(`schema is number ${newest + 1}, newer than this program's ${newest}: install the newer tocsin`));
 });
 
-test('a forged notification is not delivered, and holds up no true one', async (t) => {
+scenario('a forged notification is not delivered, and holds up no true one', async (t) => {
   const site = await relayOnly(t);
   const stream = new EventStream(site, '/v1/stream');
   await until('the stream is open', () => stream.connects === 1);
@@ -190,14 +194,16 @@ test('a forged notification is not delivered, and holds up no true one', async (
   await until('they are counted', async () => (await site.json('/v1/status')).events.forged_total === 5);
   assert.equal(site.log('relay').match(/a notification that the log has not sent/g).length, 1, 'told once');
   // One that listens sees its key's work, and can only say again what was said.
-  for (const user of ['tocsin_reader', 'tocsin_generator']) await assert.rejects(site.sql('SELECT * FROM tocsin_notify_key', { user }), /permission denied/);
+  for (const user of ['tocsin_reader', 'tocsin_generator']) {
+    for (const sql of ['SELECT * FROM tocsin_notify_key', 'SELECT tocsin_new_notify_key()']) await assert.rejects(site.sql(sql, { user }), /permission denied/);
+  }
 });
 
-test('another key of notifications is taken up, and nothing is missing meanwhile', async (t) => {
+scenario('another key of notifications is taken up, and nothing is missing meanwhile', async (t) => {
   const site = await relayOnly(t);
   const stream = new EventStream(site, '/v1/stream');
   await until('the stream is open', () => stream.connects === 1);
-  await site.sql('UPDATE tocsin_notify_key SET inner_pad = sha256(inner_pad) || sha256(outer_pad), outer_pad = sha256(outer_pad) || sha256(inner_pad)');
+  await site.sql('SELECT tocsin_new_notify_key()');
   for (let i = 1; i <= 3; i++) {
     await insert(site);
     await until(`event ${i}`, () => stream.events.length === i);
@@ -206,7 +212,7 @@ test('another key of notifications is taken up, and nothing is missing meanwhile
   assert.equal((await site.json('/v1/status')).events.forged_total, 1, 'the first one told of it');
 });
 
-test('no role without a right to write signals can hold up who writes them', async (t) => {
+scenario('no role without a right to write signals can hold up who writes them', async (t) => {
   const site = await relayOnly(t);
   const stream = new EventStream(site, '/v1/stream');
   await until('the stream is open', () => stream.connects === 1);
@@ -226,3 +232,21 @@ test('no role without a right to write signals can hold up who writes them', asy
   holder.stdin.end();
   assert.equal((await holder.ended).code, 0, holder.output());
 });
+
+scenario('a role that takes the lock of the generators is named by the one that waits for it', async (t) => {
+  const site = await Site.create(t);
+  site.configure();
+  await site.migrate();
+  const holder = site.spawn('psql', ['-X', '-q', site.conninfo('tocsin_reader')], { stdio: ['pipe', 'pipe', 'pipe'] });
+  holder.stdin.write("SELECT pg_advisory_lock(hashtext('tocsin.generator')); SELECT 'held', pg_backend_pid();\n");
+  const pid = await until('it is held', () => holder.output().match(/held\s*\|\s*(\d+)/)?.[1]);
+  const generator = site.spawn(program('tocsin-generator'), ['-c', site.conf]);
+  const line = new RegExp(`lock is held by another role than ours: .* backend_pid=${pid} user=tocsin_reader`);
+  await until('it names the holder', () => line.test(generator.output()), 60000);
+  holder.stdin.end();
+  await until('then it writes', () => /this generator is the writer/.test(generator.output()), 60000);
+  generator.kill('SIGTERM');
+  assert.equal((await generator.ended).code, 0);
+});
+
+test('between us and PostgreSQL', { concurrency: 4 }, (t) => Promise.all(scenarios.map(([name, body]) => t.test(name, body))));
