@@ -3,7 +3,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { until } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
-import { closeSignal, insertSignal, relayOnly } from './lib/relayonly.mjs';
+import { closeSignal, insertSignal, relayOnly } from './lib/apisite.mjs';
 
 const post = async (site, where, headers = {}) => {
   const response = await fetch(`http://127.0.0.1:${site.port}${where}`, { method: 'POST', headers, signal: AbortSignal.timeout(20000) });

@@ -1,4 +1,4 @@
-// relayonly: a site with a relay alone, its signals written by hand.
+// apisite: a site with a relay alone, its signals written by hand.
 import { Site, program } from './site.mjs';
 
 let next = 0;
