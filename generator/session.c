@@ -226,8 +226,8 @@ session_new(struct event_base *base, const char *conninfo, const struct session_
 {
 	struct session			*s = xcalloc(1, sizeof(*s));
 	const struct pg_params		 params = {
-		.name = "writer", .conninfo = conninfo, .connect_timeout_ms = 10000, .answer_timeout_ms = 40000,
-		.backoff_base_ms = 1000, .backoff_max_ms = 30000,
+		.name = "writer", .conninfo = conninfo, .connect_timeout_ms = 5000, .answer_timeout_ms = 40000,
+		.backoff_base_ms = 1000, .backoff_max_ms = 30000, .needs_session = true,
 	};
 	const struct pg_handler		 pg_handler = { .up = up_cb, .down = down_cb };
 

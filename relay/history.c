@@ -31,7 +31,8 @@ struct batch {
 	LIST_ENTRY(batch) entry;
 	unsigned	 refs;
 	struct history	*history;
-	bool		 is_shareable;	/* a page of the log at hand: */
+	bool		 is_shareable;	/* a page of the log at hand, in the epoch that it was read in: */
+	char		 epoch[EPOCH_MAX];
 	int64_t		 after, last;	/* all events between them, and that of `last` */
 	size_t		 count;
 	struct change	*items[];
@@ -133,9 +134,11 @@ static struct batch *
 page_around(const struct history *h, int64_t seq)
 {
 	struct batch	*b, *best = NULL;
+	const char	*epoch = h->epoch(h->arg);
 
 	LIST_FOREACH(b, &h->alive, entry)
-		if (b->is_shareable && b->after <= seq && seq < b->last && (best == NULL || b->last > best->last))
+		if (b->is_shareable && b->after <= seq && seq < b->last && (best == NULL || b->last > best->last) &&
+		    epoch != NULL && strcmp(b->epoch, epoch) == 0)
 			best = b;
 	return best;
 }
@@ -248,6 +251,7 @@ read_page(struct history *h, const struct pg_result *res, struct history_answer 
 	answer->last_seq = pg_int(res, pg_rows(res) - 1, 4);
 	answer->batch = batch_of(h, res, false);
 	answer->batch->is_shareable = true;
+	snprintf(answer->batch->epoch, EPOCH_MAX, "%s", h->epoch(h->arg));
 	answer->batch->after = h->asked_seq;
 	answer->batch->last = answer->last_seq;
 }

@@ -19,16 +19,19 @@
 enum reader_state { READER_HELD, READER_WAITING, READER_BATCH, READER_PARKED, READER_LIVE };
 
 struct reader {
+	/* What each event touches, together. */
 	const struct reader_context *context;
 	const struct reader_handler *handler;
-	void			*arg;
-	enum reader_state	 state;
-	bool			 has_passed;	/* something, since the last tick */
-	uint32_t		 gathered;	/* events, not passed yet */
-	uint64_t		 gathered_end;	/* `position` or `batch_next` behind the last of them */
 	uint64_t		 position;	/* READER_LIVE: of the next event in the ring */
 	uint64_t		 bytes_at;	/* of the ring, at `position` */
+	uint64_t		 gathered_end;	/* `position` or `batch_next` behind the last of those gathered */
 	int64_t			 seq;		/* the last event that it is past */
+	int64_t			 live_us;	/* monotonic: since when it follows the ring */
+	uint16_t		 gathered;	/* events, not passed yet */
+	bool			 has_passed;	/* something, since the last tick */
+	enum reader_state	 state;
+
+	void			*arg;
 	struct batch		*batch;		/* READER_BATCH */
 	size_t			 batch_next;
 	int64_t			 batch_last;	/* seq that the batch leads to */
@@ -36,7 +39,6 @@ struct reader {
 	int64_t			 asked_newest;	/* of the ring when a page was asked for */
 	const char		*reset_reason;	/* what was asked for is a snapshot, and why */
 	struct cursor		*start;		/* READER_HELD; NULL: from now on */
-	int64_t			 live_us;	/* monotonic: since when it follows the ring */
 	int64_t			 moved_us;	/* READER_BATCH: last seen to make progress */
 };
 
@@ -160,7 +162,7 @@ reader_reset(struct reader *r, const char *reason)
 static void
 begin_at(struct reader *r, const struct cursor *start)
 {
-	if (start->epoch[0] != '\0' && strcmp(start->epoch, listener_epoch(r->context->listener)) != 0)
+	if (!listener_continues(r->context->listener, start))
 		reader_reset(r, "epoch");
 	else if (start->seq > ring_newest(r->context->ring)) {
 		/* Ahead of us: another relay may be faster, so the database judges. */
@@ -261,13 +263,13 @@ reader_gather(struct reader *r, struct change **out, size_t max)
 			continue_from(r, r->seq);
 			break;
 		case READER_BATCH:
-			if ((r->gathered = (uint32_t)gather_batch(r, out, max)) > 0)
+			if ((r->gathered = (uint16_t)gather_batch(r, out, max)) > 0)
 				return r->gathered;
 			batch_done(r);
 			break;
 		case READER_LIVE:
 			if (r->position >= ring_tail(r->context->ring))
-				return r->gathered = (uint32_t)gather_ring(r, out, max);
+				return r->gathered = (uint16_t)gather_ring(r, out, max);
 			continue_from(r, r->seq);	/* it fell off the ring */
 			break;
 		}
@@ -304,7 +306,7 @@ reader_passed(struct reader *r, size_t count)
 		end = end_of(r, count, &last);
 	else
 		last = r->state == READER_BATCH ? batch_at(r->batch, end - 1) : ring_at(r->context->ring, end - 1);
-	r->gathered -= (uint32_t)count;
+	r->gathered -= (uint16_t)count;
 	r->has_passed = true;
 	/* A snapshot is in order of id, and not the place in the log that it leads to. */
 	if (r->reset_reason == NULL)
@@ -340,6 +342,13 @@ reader_tick(struct reader *r, bool moved, int64_t now_us)
 }
 
 /* Questions */
+
+void
+reader_prefetch(const struct reader *r)
+{
+	__builtin_prefetch(r, 1);
+	__builtin_prefetch((const char *)r + 64, 1);
+}
 
 bool
 reader_is_live(const struct reader *r)

@@ -107,6 +107,7 @@ put_counters(const struct relay *r, struct jsonw *w)
 	jsonw_int(w, "read_backs_total", (int64_t)s->read_backs);
 	jsonw_int(w, "missed_total", (int64_t)s->missed);
 	jsonw_int(w, "listen_lost_total", (int64_t)s->listen_lost);
+	jsonw_int(w, "forged_total", (int64_t)s->forged);
 	jsonw_int(w, "bad_texts_total", (int64_t)s->bad_texts);
 	jsonw_end_object(w);
 	jsonw_object(w, "streams");

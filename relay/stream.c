@@ -10,10 +10,12 @@
 #include "common/clock.h"
 #include "common/hist.h"
 #include "common/log.h"
+#include "relay/access.h"
 #include "relay/change.h"
 #include "relay/cursor.h"
 #include "relay/filter.h"
 #include "relay/listener.h"
+#include "relay/request.h"
 #include "relay/stats.h"
 #include "relay/wire.h"
 
@@ -21,6 +23,7 @@ struct stream {
 	const struct stream_context *context;
 	struct wire		*wire;
 	struct filter		*filter;	/* NULL: everything */
+	struct access		*access;	/* NULL: everything, for ever */
 	struct reader		*reader;
 	bool			 is_dead, says_place;	/* where it begins: one without a place of its own */
 	bool			 was_behind;	/* over the limit at the last tick */
@@ -135,6 +138,20 @@ stream_pump(struct stream *s)
 	}
 }
 
+void
+stream_prefetch(const struct stream *s)
+{
+	__builtin_prefetch(s, 1);
+	__builtin_prefetch((const char *)s + 64, 1);
+}
+
+void
+stream_prefetch_parts(const struct stream *s)
+{
+	__builtin_prefetch(s->wire);
+	reader_prefetch(s->reader);
+}
+
 /* From the reader */
 
 static void
@@ -170,12 +187,21 @@ snapshot_done_cb(int64_t seq, void *arg)
 	say_place(arg, "", seq);
 }
 
+/* A deletion tells no more than an id; anything else without a symbol is for those who see all. */
+static bool
+may_see(const struct access *a, const struct change *c)
+{
+	if (a == NULL || access_sees_all(a) || c->kind == CHANGE_DELETED)
+		return true;
+	return c->symbol != NULL && access_sees(a, c->symbol);
+}
+
 static bool
 wants_cb(const struct change *c, void *arg)
 {
 	const struct stream	*s = arg;
 
-	return filter_passes(s->filter, c);
+	return (s->filter == NULL || filter_passes(s->filter, c)) && may_see(s->access, c);
 }
 
 static const struct reader_handler takes_all = {
@@ -248,7 +274,7 @@ has_moved(struct stream *s)
 static void
 check_pace(struct stream *s, int64_t now_us)
 {
-	size_t		 kept = wire_kept_bytes(s->wire);
+	size_t		 kept = wire_is_blocked(s->wire) ? wire_kept_bytes(s->wire) : 0;
 	uint64_t	 lag = kept + reader_lag_bytes(s->reader);
 	bool		 is_behind = kept > 0 && lag > s->context->client_buffer;
 
@@ -264,6 +290,12 @@ stream_tick(struct stream *s, int64_t now_us, bool may_keep_alive)
 {
 	if (s->is_dead)
 		return false;
+	if (s->access != NULL && access_has_expired(s->access, s->context->wall_now_us)) {
+		if (!wire_is_blocked(s->wire))
+			say(s, ": the token has expired\n\n");
+		die(s, "the token has expired");
+		return false;
+	}
 	check_pace(s, now_us);
 	if (s->is_dead || !may_keep_alive || wire_is_blocked(s->wire) || now_us - s->wrote_us < s->context->keepalive_us)
 		return false;
@@ -277,6 +309,12 @@ stream_tick(struct stream *s, int64_t now_us, bool may_keep_alive)
 
 /* Life */
 
+static bool
+takes_everything(const struct stream *s)
+{
+	return s->filter == NULL && (s->access == NULL || access_sees_all(s->access));
+}
+
 struct stream *
 stream_new(const struct stream_context *context, struct request *req, struct filter *filter,
     const struct cursor *cursor)
@@ -287,11 +325,13 @@ stream_new(const struct stream_context *context, struct request *req, struct fil
 	s->context = context;
 	s->filter = filter;
 	s->says_place = cursor == NULL;
+	if (request_access(req) != NULL)
+		s->access = access_ref(request_access(req));
 	if ((s->wire = wire_take(req, &handler, s)) == NULL) {
 		stream_free(s);
 		return NULL;
 	}
-	s->reader = reader_new(&context->reader, filter == NULL ? &takes_all : &takes_some, s, cursor);
+	s->reader = reader_new(&context->reader, takes_everything(s) ? &takes_all : &takes_some, s, cursor);
 	context->reader.stats->streams_opened++;
 	log_debug("stream", "opened peer=%s after=%s%s%" PRId64, wire_peer(s->wire), cursor == NULL ? "now" : cursor->epoch,
 	    cursor == NULL ? "/" : "-", cursor == NULL ? listener_cursor(context->reader.listener) : cursor->seq);
@@ -306,6 +346,7 @@ stream_free(struct stream *s)
 	reader_free(s->reader);
 	wire_free(s->wire);
 	filter_free(s->filter);
+	access_unref(s->access);
 	free(s);
 }
 

@@ -24,12 +24,13 @@ struct stream_context {
 	struct reader_context	 reader;
 	uint64_t		 client_buffer;		/* bytes a stream may lag */
 	int64_t			 keepalive_us;
+	int64_t			 wall_now_us;		/* at the last tick */
 	void			(*dead)(struct stream *s, void *arg);	/* once; free it later */
 	void			*arg;
 };
 
 /*
- * Take the request over.  `filter` (NULL: everything) is owned from here on;
+ * Take the request over, with what its sender may see and for how long.  `filter` (NULL: everything) is owned from here on;
  * `cursor` (NULL: from now on) is copied.  NULL when the client is gone
  * already; the filter is freed then too.
  */
@@ -45,6 +46,10 @@ void		 stream_begin(struct stream *s);
 
 /* Send what there is, as far as the socket takes it. */
 void		 stream_pump(struct stream *s);
+
+/* It is about to be pumped, in two steps: have it, and then what it refers to, in the cache by then. */
+void		 stream_prefetch(const struct stream *s);
+void		 stream_prefetch_parts(const struct stream *s);
 
 /* Its place means nothing any more: tell it to forget, and begin with the active signals. */
 void		 stream_reset(struct stream *s, const char *reason);

@@ -8,6 +8,7 @@
 #include "relay/stream.h"
 
 #define TICK_S		1
+#define AHEAD		4	/* streams: a write takes longer than memory does */
 
 struct streams {
 	struct stream_context	 context;
@@ -50,8 +51,13 @@ wake_cb(evutil_socket_t fd, short what, void *arg)
 	struct streams	*set = arg;
 
 	(void)fd, (void)what;
-	for (size_t i = 0; i < set->count; i++)
+	for (size_t i = 0; i < set->count; i++) {
+		if (i + 2 * AHEAD < set->count)
+			stream_prefetch(set->items[i + 2 * AHEAD]);
+		if (i + AHEAD < set->count)
+			stream_prefetch_parts(set->items[i + AHEAD]);
 		stream_pump(set->items[i]);
+	}
 }
 
 /* Each tick visits all, but keeps only so many alive that they do not all fall due at once for ever. */
@@ -64,6 +70,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	size_t		 first = set->next_keepalive, i;
 
 	(void)fd, (void)what;
+	set->context.wall_now_us = clock_wall_us();
 	for (size_t n = 0; n < set->count; n++) {
 		i = (first + n) % set->count;
 		if (stream_tick(set->items[i], now_us, share > 0) && --share == 0)

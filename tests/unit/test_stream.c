@@ -12,7 +12,9 @@
 
 #include "common/clock.h"
 #include "common/conf.h"
+#include "relay/access.h"
 #include "relay/change.h"
+#include "relay/connection.h"
 #include "relay/cursor.h"
 #include "relay/filter.h"
 #include "relay/history.h"
@@ -49,6 +51,13 @@ listener_epoch(const struct listener *l)
 {
 	(void)l;
 	return EPOCH;
+}
+
+bool
+listener_continues(const struct listener *l, const struct cursor *c)
+{
+	(void)l;
+	return c->epoch[0] == '\0' || strcmp(c->epoch, EPOCH) == 0;
 }
 
 int64_t
@@ -129,6 +138,7 @@ struct fixture {
 	struct filter		*filter;
 	struct cursor		 after;
 	bool			 has_after, dead;
+	struct access		*access;	/* of the request to come; owned */
 	struct stream		*stream;
 	int			 client;
 	char			*text;		/* what it got */
@@ -149,6 +159,9 @@ handle(struct request *req, void *arg)
 {
 	struct fixture	*f = arg;
 
+	/* As the server does with who has asked. */
+	req->access = f->access;
+	f->access = NULL;
 	f->stream = stream_new(&f->context, req, f->filter, f->has_after ? &f->after : NULL);
 	stream_start(f->stream);
 }
@@ -453,6 +466,58 @@ a_snapshot_that_is_not_read_is_given_up(void **state)
 	batch_unref(&snapshot);
 }
 
+static void
+a_token_for_some_symbols_shows_those_and_deletions_only(void **state)
+{
+	struct fixture	*f = begin(NULL, -1);
+	char		*symbols[] = { (char[]){ "A/B" } };
+	const char	*why = NULL;
+	struct change	*c;
+
+	(void)state;
+	f->access = access_new("some", ACCESS_READ, symbols, 1, 0);
+	ring_clear(f->ring, 10);
+	open_stream(f);
+	push(f, 11, "A/B");
+	push(f, 12, "C/D");
+	/* Whose it is is not known. */
+	c = change_parse("{\"seq\":13,\"kind\":\"acked\",\"record\":{\"strategy\":\"x\"}}", EPOCH, &why);
+	ring_push(f->ring, c);
+	change_unref(c);
+	c = change_parse("{\"seq\":14,\"kind\":\"deleted\",\"id\":3,\"record\":null}", EPOCH, &why);
+	ring_push(f->ring, c);
+	change_unref(c);
+	stream_pump(f->stream);
+	expect(f, "id: " EPOCH "-14\ndata");
+	assert_non_null(strstr(f->text, "id: " EPOCH "-11\ndata"));
+	assert_null(strstr(f->text, "id: " EPOCH "-12\n"));
+	assert_null(strstr(f->text, "id: " EPOCH "-13\n"));
+	end(f);
+}
+
+static void
+a_stream_ends_with_its_token(void **state)
+{
+	struct fixture	*f = begin(NULL, -1);
+	int64_t		 now_us = clock_mono_us();
+
+	(void)state;
+	f->access = access_new("soon", ACCESS_READ, NULL, 0, 1000 * SECOND_US);
+	ring_clear(f->ring, 10);
+	open_stream(f);
+	f->context.wall_now_us = 999 * SECOND_US;
+	stream_tick(f->stream, now_us, true);
+	assert_false(f->dead);
+	f->context.wall_now_us = 1001 * SECOND_US;
+	stream_tick(f->stream, now_us, true);
+	assert_true(f->dead);
+	expect(f, "\n\n: the token has expired\n\n");
+	/* What comes until it is freed is not for it. */
+	push(f, 11, "A/B");
+	stream_pump(f->stream);
+	end(f);
+}
+
 int
 main(void)
 {
@@ -464,6 +529,8 @@ main(void)
 		cmocka_unit_test(a_page_that_is_not_taken_is_given_back_and_continued_later),
 		cmocka_unit_test(a_stalled_reader_of_history_costs_nothing_and_is_not_hung_up_on),
 		cmocka_unit_test(a_snapshot_that_is_not_read_is_given_up),
+		cmocka_unit_test(a_token_for_some_symbols_shows_those_and_deletions_only),
+		cmocka_unit_test(a_stream_ends_with_its_token),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

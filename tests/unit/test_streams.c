@@ -53,6 +53,18 @@ stream_pump(struct stream *s)
 }
 
 void
+stream_prefetch(const struct stream *s)
+{
+	(void)s;
+}
+
+void
+stream_prefetch_parts(const struct stream *s)
+{
+	(void)s;
+}
+
+void
 stream_reset(struct stream *s, const char *reason)
 {
 	(void)s, (void)reason;
