@@ -1,4 +1,4 @@
-// signals: a site whose relay is alone, and signals written by hand.
+// relayonly: a site whose relay is alone, and signals written by hand.
 import fs from 'node:fs';
 import { Site } from './site.mjs';
 
