@@ -16,6 +16,7 @@
 #include "relay/ws.h"
 
 #define TICK_S		1
+#define AHEAD		4	/* sockets: a write takes longer than memory does */
 #define TRY_MS		100	/* between two looks whether joins that wait can be answered */
 
 struct realtime {
@@ -59,8 +60,15 @@ wake_cb(evutil_socket_t fd, short what, void *arg)
 	struct realtime	*set = arg;
 
 	(void)fd, (void)what;
-	for (size_t i = 0; i < set->count; i++)
+	for (size_t i = 0; i < set->count; i++) {
+		if (i + 3 * AHEAD < set->count)
+			realtime_socket_prefetch(set->items[i + 3 * AHEAD]);
+		if (i + 2 * AHEAD < set->count)
+			realtime_socket_prefetch_channel(set->items[i + 2 * AHEAD]);
+		if (i + AHEAD < set->count)
+			realtime_socket_prefetch_parts(set->items[i + AHEAD]);
 		realtime_socket_pump(set->items[i]);
+	}
 }
 
 static void

@@ -382,6 +382,35 @@ realtime_socket_pump(struct realtime_socket *s)
 }
 
 void
+realtime_socket_prefetch(const struct realtime_socket *s)
+{
+	__builtin_prefetch(s, 1);
+	__builtin_prefetch((const char *)s + 64, 1);
+}
+
+void
+realtime_socket_prefetch_channel(const struct realtime_socket *s)
+{
+	__builtin_prefetch(s->ws);
+	if (s->channels == NULL)
+		return;
+	__builtin_prefetch(s->channels, 1);
+	__builtin_prefetch((const char *)s->channels + 64, 1);
+	__builtin_prefetch((const char *)s->channels + 128, 1);
+}
+
+void
+realtime_socket_prefetch_parts(const struct realtime_socket *s)
+{
+	__builtin_prefetch(ws_wire(s->ws));
+	if (s->channels == NULL || s->channels->reader == NULL)
+		return;
+	reader_prefetch(s->channels->reader);
+	__builtin_prefetch(s->channels->head);
+	__builtin_prefetch(s->channels->join.entries);
+}
+
+void
 realtime_socket_reset(struct realtime_socket *s, const char *reason)
 {
 	for (struct realtime_channel *c = s->channels; c != NULL; c = c->next)
@@ -453,7 +482,7 @@ has_moved(struct realtime_socket *s)
 static void
 check_pace(struct realtime_socket *s, int64_t now_us)
 {
-	size_t		 kept = wire_kept_bytes(ws_wire(s->ws));
+	size_t		 kept = wire_is_blocked(ws_wire(s->ws)) ? wire_kept_bytes(ws_wire(s->ws)) : 0;
 	uint64_t	 lag = 0, most = 0;
 	bool		 is_behind, is_stalled = false, asked = false, moved = false;
 

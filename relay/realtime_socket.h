@@ -16,6 +16,12 @@ struct realtime_socket *realtime_socket_new(const struct realtime_context *conte
 void		 realtime_socket_free(struct realtime_socket *s);
 
 void		 realtime_socket_pump(struct realtime_socket *s);
+
+/* What the pump will need, fetched ahead of it, in this order. */
+void		 realtime_socket_prefetch(const struct realtime_socket *s);
+void		 realtime_socket_prefetch_channel(const struct realtime_socket *s);
+void		 realtime_socket_prefetch_parts(const struct realtime_socket *s);
+
 void		 realtime_socket_reset(struct realtime_socket *s, const char *reason);
 
 /* Joins that wait for the log; how many still do. */

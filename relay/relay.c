@@ -10,7 +10,9 @@
 #include "common/suite.h"
 #include "relay/access.h"
 #include "relay/api.h"
+#include "relay/auth.h"
 #include "relay/history.h"
+#include "relay/inherit.h"
 #include "relay/listener.h"
 #include "relay/page.h"
 #include "relay/realtime.h"
@@ -21,9 +23,11 @@
 #include "relay/settings.h"
 #include "relay/streams.h"
 #include "relay/subscribe.h"
+#include "relay/tls.h"
 
 /* Answers just written may still be on their way out; questions to the database get longer. */
 #define FLUSH_MS	50
+#define IDLE_MS		30000	/* of a connection between two requests */
 #define FINISH_MS	1000
 /* Beside the streams: requests, and those that keep a connection open for the next one. */
 #define OTHER_CONNECTIONS	1000
@@ -128,13 +132,48 @@ orphaned_cb(void *arg)
 	stop(arg, "the watchdog is gone", EXIT_DONE);
 }
 
+/* The new auth of the settings as they are now; NULL when it is not to be used, the reason having been logged. */
+static struct auth *
+reread_auth(const struct relay *r)
+{
+	struct settings	 fresh;
+	struct auth	*a = NULL;
+
+	if (settings_read_again(&fresh, r->settings->path))
+		a = auth_new(&fresh);
+	settings_release(&fresh);
+	if (a == NULL || r->all_loopback || !auth_is_open(a))
+		return a;
+	log_errorx("auth", "without a token nobody would guard the addresses that are not loopback");
+	auth_free(a);
+	return NULL;
+}
+
+static void
+reload(struct relay *r)
+{
+	struct auth	*a = reread_auth(r);
+
+	if (r->tls != NULL)
+		(void)tls_reload(r->tls);	/* it has told; who is connected stays */
+	if (a == NULL) {
+		log_warnx("auth", "tokens and key stay as they were");
+		return;
+	}
+	server_set_auth(r->server, a);
+	auth_replace(r->auth, a);
+	r->auth = a;
+	log_info("auth", "tokens and key read again open=%s", auth_is_open(a) ? "yes" : "no");
+}
+
 static void
 signal_cb(evutil_socket_t sig, short what, void *arg)
 {
 	(void)what;
-	if (sig == SIGHUP)
+	if (sig == SIGHUP) {
 		log_reopen();
-	else
+		reload(arg);
+	} else
 		stop(arg, sig == SIGTERM ? "SIGTERM" : "SIGINT", EXIT_DONE);
 }
 
@@ -241,9 +280,10 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 	};
 	const struct server_params	 server_params = {
-		.routes = routes, .names = &r->settings->public_hosts, .stats = &r->stats,
+		.routes = routes, .names = &r->settings->public_hosts, .auth = r->auth, .stats = &r->stats,
+		.origins = &r->settings->cors_origins, .tls = r->tls,
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
-		.max_per_address = 100, .request_ms = 15000, .idle_ms = 30000,
+		.max_per_address = (size_t)r->settings->max_per_address, .request_ms = r->settings->request_ms, .idle_ms = IDLE_MS,
 	};
 
 	r->streams = streams_new(r->base, &params);
@@ -288,13 +328,23 @@ release(struct relay *r)
 	pg_free(r->api_session);
 	listener_free(r->listener);
 	ring_free(r->ring);
+	auth_free(r->auth);
+	tls_free(r->tls);
 	event_base_free(r->base);
 }
 
 int
-relay_run(const struct settings *settings, const int *fds, size_t count)
+relay_run(const struct settings *settings, struct auth *auth, const int *fds, size_t count)
 {
-	struct relay	 r = { .settings = settings, .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
+	struct relay	 r = { .settings = settings, .auth = auth, .all_loopback = inherit_all_loopback(fds, count), .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
+
+	if (settings->tls_cert != NULL && (r.tls = tls_new(settings->tls_cert, settings->tls_key)) == NULL) {
+		auth_free(auth);
+		return EXIT_USAGE;
+	}
+	if (r.tls == NULL && !r.all_loopback)
+		log_warnx("http", "anybody between a client and here reads along, tokens too: set tls_cert and tls_key, "
+		    "or listen on loopback only and put a proxy with TLS in front");
 
 	if ((r.base = event_base_new()) == NULL)
 		fatalx("relay", "cannot make an event loop");

@@ -14,7 +14,10 @@ struct settings {
 	int64_t			 client_buffer, ring_bytes;
 	int64_t			 max_clients, ring_size;
 	int64_t			 keepalive_ms;
-	struct conf_list	 public_hosts;
+	struct conf_list	 public_hosts, cors_origins;
+	char			*tls_cert, *tls_key;	/* NULL: no TLS */
+	int64_t			 max_per_address;
+	int64_t			 request_ms;
 	char			*jwt_secret_file;	/* NULL: none */
 	struct conf_list	 anonymous;
 	struct tokens		 tokens;

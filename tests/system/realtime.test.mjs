@@ -3,7 +3,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { until } from './lib/site.mjs';
-import { realtime, supabase, without, ws } from './lib/npm.mjs';
+import { hangUp, realtime, supabase, without, ws } from './lib/npm.mjs';
 import { insert, insertMany, logged, newestSeq, relayOnly, stopped } from './lib/signals.mjs';
 
 const skip = without(realtime, supabase, ws);
@@ -13,8 +13,8 @@ const table = { schema: 'public', table: 'signals' };
 // A client that ends with the test.  It comes back after 50 ms, not after 1 s, unless told otherwise.
 function connect(t, site, { vsn = '2.0.0', path = '/realtime/v1', apikey = 'any', ...more } = {}) {
   const client = new realtime.RealtimeClient(`ws://127.0.0.1:${site.port}${path}`, { params: { apikey }, transport: WebSocket, vsn, reconnectAfterMs: () => 50, ...more });
-  site.streams.push({ close: () => client.disconnect() });
-  t.after(() => client.disconnect());
+  site.streams.push({ close: () => hangUp(client) });
+  t.after(() => hangUp(client));
   return client;
 }
 
@@ -126,7 +126,7 @@ test('the real client', { skip }, async (t) => {
 
     await t.test(`${vsn}: heartbeats are answered, with and without channels`, async (t2) => {
       const beats = [];
-      const client = connect(t2, site, { vsn, heartbeatIntervalMs: 300, disconnectOnEmptyChannelsAfterMs: 600000, heartbeatCallback: (status) => beats.push(status) });
+      const client = connect(t2, site, { vsn, heartbeatIntervalMs: 100, disconnectOnEmptyChannelsAfterMs: 600000, heartbeatCallback: (status) => beats.push(status) });
       client.connect();
       await until('beats', () => beats.filter((b) => b === 'ok').length >= 2);
       const log = await channel(client, 'beats');
@@ -146,11 +146,12 @@ test('the real client', { skip }, async (t) => {
   });
 
   await t.test('many channels on many sockets, of both versions, see the same', async (t2) => {
-    const logs = [];
+    let logs = [];
     for (let i = 0; i < 10; i++) {
       const client = connect(t2, site, { vsn: i % 2 ? '1.0.0' : '2.0.0' });
-      for (let k = 0; k < 20; k++) logs.push(await channel(client, `many${k}`, [{ event: k % 2 ? 'INSERT' : '*', ...table }]));
+      for (let k = 0; k < 20; k++) logs.push(channel(client, `many${k}`, [{ event: k % 2 ? 'INSERT' : '*', ...table }]));
     }
+    logs = await Promise.all(logs);
     const from = await newestSeq(site);
     await insertMany(site, 50, { prefix: 'MANY' });
     const want = await logged(site, `seq > ${from}`);
@@ -162,7 +163,7 @@ test('the real client', { skip }, async (t) => {
 
   await t.test('supabase-js: createClient, channel, removeChannel', async (t2) => {
     const client = supabase.createClient(`http://127.0.0.1:${site.port}`, 'sb_publishable_key', { auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false }, realtime: { transport: WebSocket } });
-    t2.after(() => client.realtime.disconnect());
+    t2.after(() => hangUp(client.realtime));
     const log = await channel(client, 'signals', [{ event: 'INSERT', ...table }, { event: 'UPDATE', ...table, filter: 'outcome=in.(win,loss)' }]);
     const { id } = await insert(site);
     await stopped(site, `id = ${id}`);

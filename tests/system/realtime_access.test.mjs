@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import { until } from './lib/site.mjs';
-import { realtime, without, ws } from './lib/npm.mjs';
+import { hangUp, realtime, without, ws } from './lib/npm.mjs';
 import { Phoenix, all } from './lib/phoenix.mjs';
 import { insert, insertMany, logged, newestSeq, relayOnly } from './lib/signals.mjs';
 
@@ -136,7 +136,7 @@ test('the real client comes back by itself with a fresh token, and misses nothin
         tokens.push(jwt({ exp: now() + (tokens.length < 3 ? 3 : 600), n: tokens.length }));
         return tokens.at(-1);
       }, heartbeatIntervalMs: 3600000 });
-    site.streams.push({ close: () => client.disconnect() });
+    site.streams.push({ close: () => hangUp(client) });
     const seqs = [], statuses = [], messages = [], from = await newestSeq(site);
     await client.setAuth();
     const channel = client.channel('fresh').on('postgres_changes', { event: 'INSERT', schema: 'public', table: 'signals' }, ({ new: row }) => {
@@ -159,7 +159,7 @@ test('the real client comes back by itself with a fresh token, and misses nothin
     assert.deepEqual(seqs, want);
     assert.ok(messages.some((m) => m.status === 'error' && /expired/i.test(m.message)), 'it was told why');
     assert.ok(!statuses.includes('CLOSED'));
-    await client.disconnect();
+    await hangUp(client);
   }
 });
 

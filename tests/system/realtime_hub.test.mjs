@@ -3,7 +3,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { until } from './lib/site.mjs';
-import { realtime, without, ws } from './lib/npm.mjs';
+import { hangUp, realtime, without, ws } from './lib/npm.mjs';
 import { Phoenix, all } from './lib/phoenix.mjs';
 import { insertMany, logged, newestSeq, relayOnly } from './lib/signals.mjs';
 
@@ -15,7 +15,7 @@ class Hub {
     this.statuses = [];
     this.resets = [];
     this.client = new realtime.RealtimeClient(`ws://127.0.0.1:${site.port}/realtime/v1`, { params: { apikey: 'any' }, transport: ws.WebSocket, vsn });
-    site.streams.push({ close: () => this.client.disconnect() });
+    site.streams.push({ close: () => hangUp(this.client) });
   }
 
   // From the list on that the page has loaded.

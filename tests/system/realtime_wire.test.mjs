@@ -430,13 +430,13 @@ test('frames as RFC 6455 has them', async (t) => {
       'too large in parts': [1009, Buffer.concat([frame(TEXT, 'x'.repeat(200 * 1024), { ...masked, fin: false }), frame(CONTINUATION, 'x'.repeat(200 * 1024), masked)])],
       'a length beyond all': [1009, Buffer.concat([Buffer.from([0x81, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255]), MASK])],
     };
-    for (const [name, [code, data]] of Object.entries(cases)) {
+    await Promise.all(Object.entries(cases).map(async ([name, [code, data]]) => {
       const client = await open();
       client.bytes(data);
       await until(`${name}: it ends`, () => client.ended);
       assert.equal(client.closed?.code, code, `${name}: ${JSON.stringify(client.closed)}`);
       assert.deepEqual(client.wrong, []);
-    }
+    }));
     // A length with its highest bit set is no length.
     const client = await open();
     client.bytes(Buffer.concat([Buffer.from([0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255]), MASK]));
