@@ -21,6 +21,8 @@ struct server;
 struct settings;
 struct streams;
 struct tls;
+struct webhooks;
+struct webhooks_api;
 
 struct relay {
 	const struct settings	*settings;	/* borrowed */
@@ -37,6 +39,8 @@ struct relay {
 	struct api		*api;
 	struct streams		*streams;
 	struct realtime		*realtime;
+	struct webhooks		*webhooks;	/* NULL: none are configured */
+	struct webhooks_api	*webhooks_api;
 	struct server		*server;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */

@@ -19,6 +19,7 @@
 #include "relay/ring.h"
 #include "relay/settings.h"
 #include "relay/streams.h"
+#include "relay/webhooks.h"
 
 #define WATCHDOG_STATUS_MAX	262144	/* bytes */
 
@@ -94,6 +95,7 @@ report_heartbeat(const struct relay *r, struct jsonw *w)
 	listener_status_json(r->listener, w, "database");
 	pg_status_json(r->query, w, "query");
 	pg_status_json(r->api_session, w, "api");
+	webhooks_heartbeat_json(r->webhooks, w, "webhooks");
 }
 
 static void
@@ -180,7 +182,10 @@ report_status(const struct relay *r, struct request *req)
 	listener_status_json(r->listener, &w, "listener");
 	pg_status_json(r->query, &w, "query");
 	pg_status_json(r->api_session, &w, "api");
+	if (webhooks_session(r->webhooks) != NULL)
+		pg_status_json(webhooks_session(r->webhooks), &w, "webhooks");
 	jsonw_end_object(&w);
+	webhooks_status_json(r->webhooks, &w, "webhooks", listener_cursor(r->listener));
 	put_watchdog(r, &w);
 	jsonw_end_object(&w);
 	send_json(req, 200, &w);
