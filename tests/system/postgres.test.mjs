@@ -244,7 +244,7 @@ scenario('a role that takes the lock of the generators is named by the one that 
   const line = new RegExp(`lock is held by another role than ours: .* backend_pid=${pid} user=tocsin_reader`);
   await until('it names the holder', () => line.test(generator.output()), 60000);
   holder.stdin.end();
-  await until('then it writes', () => /this generator is the writer/.test(generator.output()), 60000);
+  await until('then it works', () => /info feed: simulated market/.test(generator.output()), 60000);
   generator.kill('SIGTERM');
   assert.equal((await generator.ended).code, 0);
 });
