@@ -16,7 +16,7 @@ STRICT	= -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissin
 PKGS	= libevent_core libevent_extra libevent_openssl openssl libpq
 DEFS	= -D_GNU_SOURCE -DTOCSIN_VERSION='"$(VERSION)"' -I. -I$B/gen
 # One by one: pkg-config says nothing at all when one of several is missing, and only tests need cmocka.
-INCLUDES := $(foreach p,$(PKGS) libcjson cmocka,$(shell pkg-config --cflags $p 2>/dev/null))
+INCLUDES := $(foreach p,$(PKGS) cmocka,$(shell pkg-config --cflags $p 2>/dev/null))
 
 PROGS	= tocsin-watchdog tocsin-generator tocsin-relay tocsin
 BIN	= $(PROGS:%=$B/bin/%)
@@ -35,7 +35,7 @@ STATIC	?= yes
 archive	= $(or $(if $(STATIC),$(filter /%,$(shell $(CC) -print-file-name=lib$1.a))),-l$1)
 LIBS_WATCHDOG	= $(foreach l,event_core inih,$(call archive,$l))
 LIBS_GENERATOR	= -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lz -lm
-LIBS_RELAY	= -levent_openssl -levent_extra -levent_core -lwslay -lhttp_parser -lssl -lcrypto -lpq -linih -lcjson -lm
+LIBS_RELAY	= -levent_openssl -levent_extra -levent_core -lssl -lcrypto -lpq -linih -lm
 
 # The functions' names for a crash's backtrace, see common/crash.h.
 $B/bin/tocsin-generator $B/bin/tocsin-relay: NAMES = -rdynamic
@@ -45,8 +45,9 @@ UNIT	= $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ	= $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH	= $(patsubst tests/bench/%.c,$B/bench/%,$(filter-out %/wallclock.c,$(wildcard tests/bench/*.c))) $B/bench/wallclock.so
 SUPERV	= $(call objects,tests/bench/superv)
+CROWD	= $(call objects,tests/bench/crowd) $B/tests/bench/superv/proc.o
 PARTS	= $(filter-out %/main.o %/cli.o,$(COMMON) $(WATCHDOG) $(CLI) $(GENERATOR) $(RELAY))
-LIBS_ALL = -levent_openssl -levent_extra -levent_core -lwslay -lhttp_parser -lssl -lcrypto -lpq -linih -lcjson -lz -lm
+LIBS_ALL = -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lz -lm
 
 all: $(BIN)
 
@@ -115,6 +116,10 @@ $B/bench/beater: tests/bench/beater.c
 $B/bench/supervise: $B/tests/bench/supervise.o $(SUPERV) $B/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^
+# Clients and floor of the relay: nothing of the suite in them.
+$B/bench/fan $B/bench/churn $B/bench/faithful $B/bench/poster: $B/bench/%: $B/tests/bench/%.o $(CROWD)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lpq
 $B/bench/wallclock.so: tests/bench/wallclock.c
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) $(CFLAGS) $(DEFS) -MMD -MP $(CPPFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<

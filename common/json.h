@@ -1,6 +1,6 @@
 /*
  * json: write JSON (RFC 8259) into a fixed or a growing buffer, and check
- * whether bytes from outside are JSON.  Reading values is cJSON's work.
+ * whether bytes from outside are JSON.  Reading values is the work of jsonr.
  */
 #ifndef TOCSIN_COMMON_JSON_H
 #define TOCSIN_COMMON_JSON_H

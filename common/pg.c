@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "common/backoff.h"
 #include "common/clock.h"
@@ -13,6 +14,8 @@
 #include "common/pg_dial.h"
 #include "common/pg_pooler.h"
 #include "common/pg_result.h"
+
+#define READS_MAX	64	/* of libpq in one turn of the loop */
 
 /* A command or a sync that the server has not answered. */
 struct command {
@@ -460,15 +463,34 @@ flush(struct pg *pg)
 		watch(pg, (short)(EV_READ | (left == 1 ? EV_WRITE : 0)));
 }
 
+/*
+ * libpq reads some 16 kB at a time.  What more has come belongs to the same
+ * turn of the loop: a burst of notifications reaches their readers as one.
+ */
+static void
+read_all(struct pg *pg, evutil_socket_t fd)
+{
+	int	 waiting = 1;
+
+	for (int rounds = 0; waiting > 0 && rounds < READS_MAX; rounds++) {
+		if (PQconsumeInput(pg->conn) == 0) {
+			pg->broken = true;
+			return;
+		}
+		take_notifications(pg);
+		if (pg->broken || ioctl(fd, FIONREAD, &waiting) == -1)
+			return;
+	}
+}
+
 static void
 io_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct pg	*pg = arg;
 
-	(void)fd;
 	pg->in_callback = true;
-	if ((what & EV_READ) && PQconsumeInput(pg->conn) == 0)
-		pg->broken = true;
+	if (what & EV_READ)
+		read_all(pg, fd);
 	/* What arrived before a loss is still good. */
 	take_notifications(pg);
 	take_results(pg);

@@ -16,6 +16,7 @@ printf 'time,open,high,low,close\n2026-01-01,1,1,1,1\n' >"$dir/x.csv"
 	for type in ema_cross rsi_reversion donchian_breakout macd_cross supertrend_flip bollinger_squeeze; do
 		printf '[strategy %s]\ntype = %s\ntimeframe = 1m\n' "$type" "$type"
 	done
+	printf '[token name]\nsha256 = %064d\n' 0
 } >"$dir/x.conf"
 
 # Fields apart by tabs: S, title and condition of a section; or K, key, default (- for required) and help.
@@ -30,12 +31,13 @@ keys() {
 		title = head; with = ""
 		if (sub(/^process .*/, "process NAME", title)) ;
 		else if (sub(/^feed .*/, "feed NAME", title)) with = "type = " substr(head, 6) (head == "feed binance" ? ", coinbase or kraken" : "")
+		else if (sub(/^token .*/, "token NAME", title)) ;
 		else if (sub(/^strategy .*/, "strategy NAME", title)) with = "type = " substr(head, 10)
 		print "S\t" title "\t" with; next }
 	skip { next }
 	/^; / { help = substr($0, 3); next }
-	/^[a-z_]+ = / { key = $1; value = substr($0, length(key) + 4)
-		if (key == "command" || key == "symbols" && head ~ /^feed/ || key == "path" || key == "type" || key == "timeframe" && head ~ /^strategy/)
+	/^[a-z0-9_]+ = / { key = $1; value = substr($0, length(key) + 4)
+		if (key == "command" || key == "symbols" && head ~ /^feed/ || key == "path" || key == "sha256" || key == "type" || key == "timeframe" && head ~ /^strategy/)
 			value = "-"
 		print "K\t" key "\t" value "\t" help }'
 }

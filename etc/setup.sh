@@ -8,6 +8,7 @@ is_installed() {
 	case $1 in
 	# Any Node new enough will do, whoever brought it.
 	nodejs) node -e 'process.exit(parseInt(process.versions.node, 10) >= 18 ? 0 : 1)' 2>/dev/null ;;
+	npm) command -v npm >/dev/null ;;
 	# A server of another package's version will do as well.
 	postgresql) ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ;;
 	*) [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ] ;;

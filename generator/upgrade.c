@@ -10,27 +10,11 @@
 
 #include "common/log.h"
 
-#define PROTOCOL_GUID	"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"	/* RFC 6455, section 1.3 */
-
 char *
-upgrade_key(const unsigned char nonce[UPGRADE_NONCE_BYTES], char key[UPGRADE_KEY_MAX])
+upgrade_key(const unsigned char nonce[HANDSHAKE_NONCE_BYTES], char key[HANDSHAKE_KEY_MAX])
 {
-	EVP_EncodeBlock((unsigned char *)key, nonce, UPGRADE_NONCE_BYTES);
+	EVP_EncodeBlock((unsigned char *)key, nonce, HANDSHAKE_NONCE_BYTES);
 	return key;
-}
-
-char *
-upgrade_accept(const char *key, char accept[UPGRADE_KEY_MAX])
-{
-	unsigned char	 digest[EVP_MAX_MD_SIZE];
-	char		 text[UPGRADE_KEY_MAX + sizeof(PROTOCOL_GUID)];
-	unsigned	 len = 0;
-
-	snprintf(text, sizeof(text), "%s" PROTOCOL_GUID, key);
-	if (EVP_Digest(text, strlen(text), digest, &len, EVP_sha1(), NULL) != 1)
-		fatalx("upgrade", "openssl has no SHA-1, which WebSocket needs");
-	EVP_EncodeBlock((unsigned char *)accept, digest, (int)len);
-	return accept;
 }
 
 char *
@@ -125,14 +109,14 @@ parse_status(struct piece line, int *status)
 static void
 note_header(struct heads *h, struct piece name, struct piece value, const char *key, int64_t wall_us, struct upgrade_answer *answer)
 {
-	char	 text[UPGRADE_BODY_MAX], accept[UPGRADE_KEY_MAX];
+	char	 text[UPGRADE_BODY_MAX], accept[HANDSHAKE_KEY_MAX];
 
 	if (is(name, "Upgrade"))
 		h->upgrade += is(value, "websocket");
 	else if (is(name, "Connection"))
 		h->connection += lists(value, "upgrade");
 	else if (is(name, "Sec-WebSocket-Accept")) {
-		upgrade_accept(key, accept);
+		handshake_accept(key, accept);
 		if (value.len == strlen(accept) && memcmp(value.text, accept, value.len) == 0)
 			h->accept++;
 		else

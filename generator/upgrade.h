@@ -5,16 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/handshake.h"
 #include "common/net.h"
 
-#define UPGRADE_NONCE_BYTES	16	/* random, of a key */
-#define UPGRADE_KEY_MAX		32	/* room for Sec-WebSocket-Key or -Accept and its NUL */
 #define UPGRADE_HEAD_MAX	16384	/* bytes; a longer head is refused */
 #define UPGRADE_BODY_MAX	200	/* bytes of a refusal's body that are looked at */
 #define UPGRADE_RETRY_MAX_MS	(24 * 3600 * INT64_C(1000))
 
-char	*upgrade_key(const unsigned char nonce[UPGRADE_NONCE_BYTES], char key[UPGRADE_KEY_MAX]);
-char	*upgrade_accept(const char *key, char accept[UPGRADE_KEY_MAX]);
+char	*upgrade_key(const unsigned char nonce[HANDSHAKE_NONCE_BYTES], char key[HANDSHAKE_KEY_MAX]);
 
 /* The request; owned by the caller. */
 char	*upgrade_request(const struct net_url *url, const char *user_agent, const char *key);

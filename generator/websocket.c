@@ -50,7 +50,7 @@ struct websocket {
 	size_t				 next_address;
 	struct bufferevent		*bev;
 	wslay_event_context_ptr		 frames;
-	char				 key[UPGRADE_KEY_MAX];
+	char				 key[HANDSHAKE_KEY_MAX];
 	struct upgrade_answer		 answer;
 	struct keepalive		 keepalive;
 	char				*message;	/* what has come of one */
@@ -380,7 +380,7 @@ read_answer(struct websocket *ws, bool ended)
 static void
 connected(struct websocket *ws)
 {
-	unsigned char	 nonce[UPGRADE_NONCE_BYTES];
+	unsigned char	 nonce[HANDSHAKE_NONCE_BYTES];
 	char		*request;
 	int64_t		 left_us = ws->deadline_us - clock_mono_us();
 

@@ -1,6 +1,7 @@
 /*
- * access: what somebody who has asked may do.  Immutable, shared by reference
- * by the request and by whatever lives longer than it (streams, sockets).
+ * access: what somebody who has asked may do.  Shared by reference by the
+ * request and by whatever lives longer than it (streams, sockets).  It never
+ * changes, but may end: at its time, or when its token is taken away.
  */
 #ifndef TOCSIN_RELAY_ACCESS_H
 #define TOCSIN_RELAY_ACCESS_H
@@ -16,6 +17,9 @@ struct access;
 #define ACCESS_ADMIN	4u	/* cancel a signal, resume a webhook */
 #define ACCESS_ALL	7u
 
+/* Add the scope with the name of these bytes to `scopes`; false when there is none. */
+bool		 access_add_scope(unsigned *scopes, const char *name, size_t len);
+
 /*
  * `name` is for the log; `symbols` (copied) are those whose signals may be seen,
  * count 0: all.  `wall_expires_us` 0: never.
@@ -26,8 +30,14 @@ void		 access_unref(struct access *a);	/* NULL is fine */
 
 const char	*access_name(const struct access *a);
 bool		 access_may(const struct access *a, unsigned scope);	/* all of these bits */
+
+/* Its time has come, or it (or the one that it stems from) was revoked: look now and then while it is in use. */
 bool		 access_has_expired(const struct access *a, int64_t wall_now_us);
-int64_t		 access_wall_expires_us(const struct access *a);
+int64_t		 access_wall_expires_us(const struct access *a);	/* 0: never; what is revoked has ended long ago */
+void		 access_revoke(struct access *a);
+
+/* `a` ends with `origin` (referenced) too: all JSON Web Tokens of one key. */
+void		 access_set_origin(struct access *a, struct access *origin);
 
 /* True when signals of every symbol may be seen. */
 bool		 access_sees_all(const struct access *a);

@@ -12,7 +12,7 @@
 #include "common/symbol.h"
 #include "relay/cursor.h"
 #include "relay/filter.h"
-#include "relay/http.h"
+#include "relay/request.h"
 
 #define PENDING_MAX	64	/* questions that wait for the database, answered one by one */
 
@@ -35,7 +35,7 @@ enum { P_STATUS, P_SYMBOL, P_STRATEGY, P_SIDE, P_BEFORE, P_LIMIT, P_COUNT };
 struct question {
 	TAILQ_ENTRY(question)	 entry;
 	struct api		*api;
-	struct evhttp_request	*req;	/* NULL: the client went away meanwhile */
+	struct request		*req;
 };
 
 struct api {
@@ -45,37 +45,26 @@ struct api {
 };
 
 static void
-closed_cb(struct evhttp_connection *evcon, void *arg)
-{
-	struct question	*q = arg;
-
-	(void)evcon;
-	q->req = NULL;
-}
-
-static void
-answer(struct evhttp_request *req, const struct pg_result *res)
+answer(struct request *req, const struct pg_result *res)
 {
 	const char	*text;
 
 	if (pg_ok(res) && pg_rows(res) == 1 && (text = pg_text(res, 0, 0)) != NULL) {
-		http_reply(req, HTTP_OK, HTTP_JSON, text, strlen(text));
+		request_reply(req, 200, REQUEST_JSON, text, strlen(text));
 		return;
 	}
-	http_header(req, "Retry-After", "1");
+	request_set_header(req, "Retry-After", "1");
 	if (pg_lost(res))
-		http_error(req, HTTP_SERVUNAVAIL, "the connection to the database was lost", "try again");
+		request_error(req, 503, "the connection to the database was lost", "try again");
 	else {
 		log_warnx("api", "query failed sqlstate=%s why=\"%s\"", pg_sqlstate(res), pg_error(res));
-		http_error(req, HTTP_SERVUNAVAIL, "the database refused the query", "the relay's log says why");
+		request_error(req, 503, "the database refused the query", "the relay's log says why");
 	}
 }
 
 static void
 drop_question(struct question *q)
 {
-	if (q->req != NULL)
-		evhttp_connection_set_closecb(evhttp_request_get_connection(q->req), NULL, NULL);
 	TAILQ_REMOVE(&q->api->questions, q, entry);
 	q->api->pending--;
 	free(q);
@@ -85,11 +74,10 @@ static void
 answer_cb(const struct pg_result *res, void *arg)
 {
 	struct question		*q = arg;
-	struct evhttp_request	*req = q->req;
+	struct request		*req = q->req;
 
 	drop_question(q);
-	if (req != NULL)
-		answer(req, res);
+	answer(req, res);
 }
 
 static bool
@@ -175,13 +163,13 @@ set_parameter(const char *name, const char *value, const char **values, const ch
 }
 
 static void
-ask(struct api *r, struct evhttp_request *req, const char *const *values)
+ask(struct api *r, struct request *req, const char *const *values)
 {
 	struct question	*q;
 
 	if (!pg_is_up(r->pg) || r->pending >= PENDING_MAX) {
-		http_header(req, "Retry-After", "1");
-		http_error(req, HTTP_SERVUNAVAIL, pg_is_up(r->pg) ? "too many requests wait for the database" :
+		request_set_header(req, "Retry-After", "1");
+		request_error(req, 503, pg_is_up(r->pg) ? "too many requests wait for the database" :
 		    "the database is away", "try again; the relay keeps reconnecting");
 		return;
 	}
@@ -189,30 +177,29 @@ ask(struct api *r, struct evhttp_request *req, const char *const *values)
 	*q = (struct question){ .api = r, .req = req };
 	TAILQ_INSERT_TAIL(&r->questions, q, entry);
 	r->pending++;
-	evhttp_connection_set_closecb(evhttp_request_get_connection(req), closed_cb, q);
 	/* Fails only when the session is going down; then the callback was not taken. */
 	if (pg_send(r->pg, SIGNALS_SQL, P_COUNT, values, answer_cb, q) == -1) {
 		drop_question(q);
-		http_error(req, HTTP_SERVUNAVAIL, "the database is away", "try again; the relay keeps reconnecting");
+		request_error(req, 503, "the database is away", "try again; the relay keeps reconnecting");
 		return;
 	}
 	(void)pg_sync(r->pg, NULL, NULL);	/* a failure fails the command too */
 }
 
 void
-api_signals(struct api *r, struct evhttp_request *req)
+api_signals(struct api *r, struct request *req)
 {
 	const char		*values[P_COUNT] = { [P_LIMIT] = "100" }, *hint = NULL;
 	char			 error[160];
 	struct evkeyvalq	 query;
 	struct evkeyval		*kv;
 
-	if (http_query(req, &query) == -1)
+	if (!request_query(req, &query))
 		return;
 	TAILQ_FOREACH(kv, &query, next)
 		if (!set_parameter(kv->key, kv->value, values, &hint)) {
 			snprintf(error, sizeof(error), "bad parameter: %s", kv->key);
-			http_error(req, HTTP_BADREQUEST, error, hint);
+			request_error(req, 400, error, hint);
 			goto out;
 		}
 	ask(r, req, values);
@@ -245,6 +232,7 @@ api_free(struct api *r)
 		return;
 	for (q = TAILQ_FIRST(&r->questions); q != NULL; q = next) {
 		next = TAILQ_NEXT(q, entry);
+		request_error(q->req, 503, "the relay is stopping", "try again");
 		drop_question(q);
 	}
 	free(r);

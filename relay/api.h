@@ -3,7 +3,7 @@
 #define TOCSIN_RELAY_API_H
 #include <stddef.h>
 
-struct evhttp_request;
+struct request;
 struct pg;
 struct api;
 
@@ -17,5 +17,5 @@ size_t		 api_pending(const struct api *r);
  * `cursor` is the place in the log that the list is current to, so a stream
  * after it misses nothing; `next` continues the list with before=ID.
  */
-void		 api_signals(struct api *r, struct evhttp_request *req);
+void		 api_signals(struct api *r, struct request *req);
 #endif

@@ -19,13 +19,20 @@ struct settings;
 struct auth	*auth_new(const struct settings *settings);
 void		 auth_free(struct auth *a);	/* NULL is fine */
 
+/*
+ * `a` takes the place of `old`, which is freed: tokens and the key that are the
+ * same go on, and what was let in by one that is gone or means something else
+ * now ends (access_has_expired()).
+ */
+void		 auth_replace(struct auth *old, struct auth *a);
+
 /* True when there is neither a token nor a key for JWTs: nobody is asked for anything. */
 bool		 auth_is_open(const struct auth *a);
 
 /*
  * Who presents `secret` (NULL or empty: nobody).  A reference; or NULL with
  * `*code` (a word as Supabase has it: Unauthorized, InvalidJWTToken, …) and
- * `*why`, a line without the secret.
+ * `*why`, a line without the secret, valid until the next call.
  */
 struct access	*auth_check(const struct auth *a, const char *secret, int64_t wall_now_us, const char **code, const char **why);
 #endif

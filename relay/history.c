@@ -7,12 +7,14 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/pg.h"
 #include "relay/change.h"
 #include "relay/stats.h"
 
 #define RETRY_S		1
+#define DELIVER_US	5000	/* of answers at a time */
 #define TEXT_OF(x)	TEXT_OF_(x)
 #define TEXT_OF_(x)	#x
 
@@ -26,18 +28,26 @@
 			"page.text FROM (VALUES (1)) AS one LEFT JOIN page ON true ORDER BY page.id"
 
 struct batch {
+	LIST_ENTRY(batch) entry;
 	unsigned	 refs;
 	struct history	*history;
+	bool		 is_shareable;	/* a page of the log at hand, in the epoch that it was read in: */
+	char		 epoch[EPOCH_MAX];
+	int64_t		 after, last;	/* all events between them, and that of `last` */
 	size_t		 count;
 	struct change	*items[];
 };
 
 struct history_ask {
-	TAILQ_ENTRY(history_ask) entry;
+	TAILQ_ENTRY(history_ask) entry;		/* of those who wait for an answer */
+	STAILQ_ENTRY(history_ask) next;		/* of those who have one */
 	struct history	*history;
-	bool		 is_snapshot, under_way;
+	bool		 is_snapshot;
+	bool		 under_way;	/* the question under way is this one's */
+	bool		 is_answered;	/* it waits for its turn with: */
+	struct history_answer answer;	/* holds a reference */
 	int64_t		 seq;
-	history_cb	 cb;		/* NULL: cancelled while under way */
+	history_cb	 cb;		/* NULL: cancelled with its answer at hand */
 	void		*arg;
 };
 
@@ -46,12 +56,15 @@ struct history {
 	struct stats		*stats;
 	const char		*(*epoch)(void *arg);
 	void			*arg;
-	struct event		*retry_timer;
+	struct event		*retry_timer, *deliver_timer;
 	TAILQ_HEAD(, history_ask) queue;
+	STAILQ_HEAD(, history_ask) answered;
 	bool			 busy;		/* a question is under way: */
-	bool			 asked_snapshot;
+	bool			 asked_snapshot, forgotten;
 	int64_t			 asked_seq;	/* of a page */
+	bool			 furthest_next;	/* the next question is that of the one furthest behind, not of the first */
 	size_t			 batches;	/* alive */
+	LIST_HEAD(, batch)	 alive;
 };
 
 static void	 ask_next(struct history *h);
@@ -73,6 +86,7 @@ batch_unref(struct batch *b)
 	if (b == NULL || --b->refs > 0)
 		return;
 	h = b->history;
+	LIST_REMOVE(b, entry);
 	for (size_t i = 0; i < b->count; i++)
 		change_unref(b->items[i]);
 	free(b);
@@ -100,6 +114,7 @@ batch_of(struct history *h, const struct pg_result *res, bool is_snapshot)
 
 	b->refs = 1;
 	b->history = h;
+	LIST_INSERT_HEAD(&h->alive, b, entry);
 	h->batches++;
 	for (int i = 0; i < pg_rows(res); i++) {
 		if ((text = pg_text(res, i, 3)) == NULL)
@@ -115,7 +130,76 @@ batch_of(struct history *h, const struct pg_result *res, bool is_snapshot)
 	return b;
 }
 
-/* Asks */
+/* The page at hand that leads furthest from `seq` without leaving anything out; NULL when there is none. */
+static struct batch *
+page_around(const struct history *h, int64_t seq)
+{
+	struct batch	*b, *best = NULL;
+	const char	*epoch = h->epoch(h->arg);
+
+	LIST_FOREACH(b, &h->alive, entry)
+		if (b->is_shareable && b->after <= seq && seq < b->last && (best == NULL || b->last > best->last) &&
+		    epoch != NULL && strcmp(b->epoch, epoch) == 0)
+			best = b;
+	return best;
+}
+
+/* Handing out answers */
+
+static void
+run_soon(struct event *timer)
+{
+	struct timeval	 now = { 0 };
+
+	event_add(timer, &now);
+}
+
+/* It gets its answer in its turn, from the loop. */
+static void
+give(struct history_ask *a, const struct history_answer *answer)
+{
+	struct history	*h = a->history;
+
+	TAILQ_REMOVE(&h->queue, a, entry);
+	STAILQ_INSERT_TAIL(&h->answered, a, next);
+	a->answer = *answer;
+	if (a->answer.batch != NULL)
+		batch_ref(a->answer.batch);
+	a->is_answered = true;
+	run_soon(h->deliver_timer);
+}
+
+/* The first of them gets its answer; false when there is none. */
+static bool
+deliver(struct history *h)
+{
+	struct history_ask	*a = STAILQ_FIRST(&h->answered);
+
+	if (a == NULL)
+		return false;
+	STAILQ_REMOVE_HEAD(&h->answered, next);
+	if (a->cb != NULL)
+		a->cb(&a->answer, a->arg);
+	batch_unref(a->answer.batch);
+	free(a);
+	return true;
+}
+
+/* Those who get an answer send much at once: when many do, the loop sees to the others in between. */
+static void
+deliver_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct history	*h = arg;
+	int64_t		 until_us = clock_mono_us() + DELIVER_US;
+
+	(void)fd, (void)what;
+	while (deliver(h) && clock_mono_us() < until_us)
+		;
+	if (!STAILQ_EMPTY(&h->answered))
+		run_soon(h->deliver_timer);
+}
+
+/* Asking */
 
 static void
 retry_later(struct history *h)
@@ -125,43 +209,53 @@ retry_later(struct history *h)
 	event_add(h->retry_timer, &after);
 }
 
-static void
-drop_ask(struct history_ask *a)
+/* Whom this answer serves: those it was asked for, and those whose place lies within the page. */
+static bool
+serves(const struct history *h, const struct history_ask *a, const struct history_answer *answer)
 {
-	TAILQ_REMOVE(&a->history->queue, a, entry);
-	free(a);
+	if (a->under_way)
+		return true;
+	return !h->asked_snapshot && !a->is_snapshot && answer->verdict == CURSOR_GOOD && h->asked_seq <= a->seq &&
+	    a->seq < answer->last_seq;
 }
 
-/* Answer every question that was under way. */
 static void
 answer_all(struct history *h, const struct history_answer *answer)
 {
-	struct history_ask	*a, *next, mine;
+	struct history_ask	*a, *next;
+	uint64_t		 served = 0;
 
 	for (a = TAILQ_FIRST(&h->queue); a != NULL; a = next) {
 		next = TAILQ_NEXT(a, entry);
-		if (!a->under_way)
-			continue;
-		mine = *a;
-		drop_ask(a);
-		if (mine.cb != NULL)
-			mine.cb(answer, mine.arg);
-		/* The callback may have asked or cancelled; what is under way stays put, so begin again. */
-		next = TAILQ_FIRST(&h->queue);
+		if (serves(h, a, answer)) {
+			give(a, answer);
+			served++;
+		}
 	}
+	h->stats->history_shared += served > 0 ? served - 1 : 0;
 }
 
 static void
 ask_again(struct history *h)
 {
-	struct history_ask	*a, *next;
+	struct history_ask	*a;
 
-	for (a = TAILQ_FIRST(&h->queue); a != NULL; a = next) {
-		next = TAILQ_NEXT(a, entry);
+	TAILQ_FOREACH(a, &h->queue, entry)
 		a->under_way = false;
-		if (a->cb == NULL)
-			drop_ask(a);
-	}
+}
+
+static void
+read_page(struct history *h, const struct pg_result *res, struct history_answer *answer)
+{
+	answer->verdict = cursor_judge(h->asked_seq, pg_int(res, 0, 1), pg_int(res, 0, 2));
+	if (answer->verdict != CURSOR_GOOD)
+		return;
+	answer->last_seq = pg_int(res, pg_rows(res) - 1, 4);
+	answer->batch = batch_of(h, res, false);
+	answer->batch->is_shareable = true;
+	snprintf(answer->batch->epoch, EPOCH_MAX, "%s", h->epoch(h->arg));
+	answer->batch->after = h->asked_seq;
+	answer->batch->last = answer->last_seq;
 }
 
 static void
@@ -171,55 +265,73 @@ answer_cb(const struct pg_result *res, void *arg)
 	struct history_answer	 answer = { .verdict = CURSOR_GOOD };
 	const char		*epoch = h->epoch(h->arg);
 
-	if (!pg_ok(res) || epoch == NULL || pg_text(res, 0, 0) == NULL || strcmp(pg_text(res, 0, 0), epoch) != 0) {
-		h->busy = false;
+	h->busy = false;
+	if (!pg_ok(res) || h->forgotten || epoch == NULL || pg_text(res, 0, 0) == NULL ||
+	    strcmp(pg_text(res, 0, 0), epoch) != 0) {
 		ask_again(h);
 		if (pg_lost(res))
 			return;		/* history_up() goes on */
 		if (!pg_ok(res))
 			log_warnx("history", "the query failed, again in a while sqlstate=%s why=\"%s\"",
 			    pg_sqlstate(res), pg_error(res));
-		retry_later(h);
+		if (h->forgotten)
+			ask_next(h);
+		else
+			retry_later(h);
 		return;
 	}
 	h->stats->history_pages++;
-	if (h->asked_snapshot)
+	if (h->asked_snapshot) {
 		answer.last_seq = pg_int(res, 0, 2);
-	else {
-		answer.verdict = cursor_judge(h->asked_seq, pg_int(res, 0, 1), pg_int(res, 0, 2));
-		answer.last_seq = pg_int(res, pg_rows(res) - 1, 4);
-	}
-	if (answer.verdict == CURSOR_GOOD)
-		answer.batch = batch_of(h, res, h->asked_snapshot);
+		answer.batch = batch_of(h, res, true);
+	} else
+		read_page(h, res, &answer);
 	answer_all(h, &answer);
-	h->busy = false;	/* not before: a question that a callback adds must not mix with these */
 	batch_unref(answer.batch);
 	ask_next(h);
+}
+
+/* Whose question is next: in turns the first one's, so that nobody waits for ever, and that of the one furthest behind. */
+static const struct history_ask *
+choose(struct history *h)
+{
+	const struct history_ask	*chosen = TAILQ_FIRST(&h->queue), *a;
+
+	h->furthest_next = !h->furthest_next;
+	if (h->furthest_next || chosen->is_snapshot)
+		return chosen;
+	TAILQ_FOREACH(a, &h->queue, entry)
+		if (!a->is_snapshot && a->seq < chosen->seq)
+			chosen = a;
+	return chosen;
 }
 
 static void
 ask_next(struct history *h)
 {
-	struct history_ask	*first = TAILQ_FIRST(&h->queue), *a;
-	char			 text[24];
-	const char		*values[] = { text };
-	int			 sent;
+	const struct history_ask	*chosen;
+	struct history_ask		*a;
+	char				 text[24];
+	const char			*values[] = { text };
+	int				 sent;
 
-	if (h->busy || first == NULL || h->batches >= HISTORY_BATCHES_MAX || !pg_is_up(h->pg) ||
+	if (h->busy || TAILQ_EMPTY(&h->queue) || h->batches >= HISTORY_BATCHES_MAX || !pg_is_up(h->pg) ||
 	    event_pending(h->retry_timer, EV_TIMEOUT, NULL))
 		return;
-	if (first->is_snapshot) {
+	chosen = choose(h);
+	snprintf(text, sizeof(text), "%" PRId64, chosen->seq);
+	if (chosen->is_snapshot)
 		sent = pg_query(h->pg, SNAPSHOT_SQL, 0, NULL, answer_cb, h);
-		TAILQ_FOREACH(a, &h->queue, entry)
-			a->under_way = a->is_snapshot && sent == 0;
-	} else {
-		snprintf(text, sizeof(text), "%" PRId64, first->seq);
+	else
 		sent = pg_query(h->pg, PAGE_SQL, 1, values, answer_cb, h);
-		first->under_way = sent == 0;
-	}
-	h->busy = sent == 0;
-	h->asked_snapshot = first->is_snapshot;
-	h->asked_seq = first->seq;
+	if (sent == -1)
+		return;
+	h->busy = true;
+	h->forgotten = false;
+	h->asked_snapshot = chosen->is_snapshot;
+	h->asked_seq = chosen->seq;
+	TAILQ_FOREACH(a, &h->queue, entry)
+		a->under_way = a->is_snapshot == h->asked_snapshot && a->seq == h->asked_seq;
 }
 
 static void
@@ -233,10 +345,16 @@ static struct history_ask *
 ask(struct history *h, bool is_snapshot, int64_t seq, history_cb cb, void *arg)
 {
 	struct history_ask	*a = xcalloc(1, sizeof(*a));
+	struct history_answer	 answer = { .verdict = CURSOR_GOOD };
 
 	*a = (struct history_ask){ .history = h, .is_snapshot = is_snapshot, .seq = seq, .cb = cb, .arg = arg };
 	TAILQ_INSERT_TAIL(&h->queue, a, entry);
-	ask_next(h);
+	if (!is_snapshot && (answer.batch = page_around(h, seq)) != NULL) {
+		answer.last_seq = answer.batch->last;
+		h->stats->history_shared++;
+		give(a, &answer);
+	} else
+		ask_next(h);
 	return a;
 }
 
@@ -255,16 +373,40 @@ history_snapshot(struct history *h, history_cb cb, void *arg)
 void
 history_cancel(struct history_ask *a)
 {
-	if (a->under_way)
-		a->cb = NULL;	/* its answer is on the way and must find it */
-	else
-		drop_ask(a);
+	if (!a->is_answered) {
+		TAILQ_REMOVE(&a->history->queue, a, entry);
+		free(a);
+		return;
+	}
+	a->cb = NULL;
+	batch_unref(a->answer.batch);
+	a->answer.batch = NULL;
 }
 
 void
 history_up(struct history *h)
 {
 	ask_next(h);
+}
+
+void
+history_forget(struct history *h)
+{
+	struct batch	*b;
+
+	h->forgotten = true;
+	LIST_FOREACH(b, &h->alive, entry)
+		b->is_shareable = false;
+}
+
+static struct event *
+new_timer(struct event_base *base, event_callback_fn cb, struct history *h)
+{
+	struct event	*timer = event_new(base, -1, 0, cb, h);
+
+	if (timer == NULL)
+		fatalx("history", "cannot make a timer");
+	return timer;
 }
 
 struct history *
@@ -274,8 +416,10 @@ history_new(struct event_base *base, struct pg *pg, struct stats *stats, const c
 
 	*h = (struct history){ .pg = pg, .stats = stats, .epoch = epoch, .arg = arg };
 	TAILQ_INIT(&h->queue);
-	if ((h->retry_timer = event_new(base, -1, 0, retry_cb, h)) == NULL)
-		fatalx("history", "cannot make a timer");
+	STAILQ_INIT(&h->answered);
+	LIST_INIT(&h->alive);
+	h->retry_timer = new_timer(base, retry_cb, h);
+	h->deliver_timer = new_timer(base, deliver_cb, h);
 	return h;
 }
 
@@ -286,10 +430,17 @@ history_free(struct history *h)
 
 	if (h == NULL)
 		return;
+	h->busy = true;		/* no question any more, however much room there is */
 	for (a = TAILQ_FIRST(&h->queue); a != NULL; a = next) {
 		next = TAILQ_NEXT(a, entry);
 		free(a);
 	}
+	for (a = STAILQ_FIRST(&h->answered); a != NULL; a = next) {
+		next = STAILQ_NEXT(a, next);
+		batch_unref(a->answer.batch);
+		free(a);
+	}
 	event_free(h->retry_timer);
+	event_free(h->deliver_timer);
 	free(h);
 }

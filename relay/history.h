@@ -1,11 +1,17 @@
 /*
  * history: pages of the event log and snapshots of the active signals, for
- * streams that the ring cannot serve.
+ * readers that the ring cannot serve.
  *
- * One question is under way at a time, on the query session; the others wait
- * in order, through a loss of the database too.  Bounded in memory: only
- * HISTORY_BATCHES_MAX answers exist at once, so readers that stall can hold up
- * others that also need history until they give theirs back, never a live stream.
+ * One question is under way at a time, on the query session; the others wait,
+ * through a loss of the database too.  A page answers everybody whose place lies
+ * within it, whoever asked for it, as long as somebody still holds it; and every
+ * other question is that of the reader furthest behind, so that thousands who
+ * come back from anywhere soon walk together and each page is read about once.
+ *
+ * Bounded in memory: only HISTORY_BATCHES_MAX answers exist at once, so readers
+ * that stall can hold up others that also need history until they give theirs
+ * back, never a live stream.  Answers are handed out a few milliseconds at a
+ * time, so that what is live does not wait for them.
  */
 #ifndef TOCSIN_RELAY_HISTORY_H
 #define TOCSIN_RELAY_HISTORY_H
@@ -29,6 +35,7 @@ struct history_answer {
 	struct batch		*batch;		/* borrowed: batch_ref() to keep; NULL when the cursor is not good */
 	enum cursor_verdict	 verdict;	/* CURSOR_GOOD for a snapshot */
 	int64_t			 last_seq;	/* of the page's last event (0: none); the snapshot's place in the log */
+	/* A page may begin before the place asked for: what is not after it is to be stepped over. */
 };
 typedef void (*history_cb)(const struct history_answer *a, void *arg);
 
@@ -42,9 +49,11 @@ struct history	*history_new(struct event_base *base, struct pg *pg, struct stats
 void		 history_free(struct history *h);	/* no callbacks any more; NULL is fine */
 void		 history_up(struct history *h);
 
+/* The log is another one: answers read before do not serve those who ask from now on. */
+void		 history_forget(struct history *h);
+
 /*
- * Ask for the events after `seq`, or for the active signals (all who ask at
- * once share one answer).  `cb` is called once, from the loop, unless
+ * Ask for the events after `seq`, or for the active signals.  `cb` is called once, from the loop, unless
  * history_cancel() comes first; then the ask is gone.
  */
 struct history_ask *history_page(struct history *h, int64_t seq, history_cb cb, void *arg);

@@ -10,11 +10,13 @@
 #include "common/log.h"
 #include "common/pg_check.h"
 #include "common/suite.h"
+#include "relay/auth.h"
 #include "relay/inherit.h"
 #include "relay/relay.h"
 #include "relay/settings.h"
+#include "relay/token.h"
 
-#define USAGE		"tocsin-relay [-c FILE] [-n] [-T] [-V] [check | listen=ADDRESS:PORT ...]"
+#define USAGE		"tocsin-relay [-c FILE] [-n] [-T] [-V] [check | token NAME | listen=ADDRESS:PORT ...]"
 #define OTHER_FDS	64	/* beside the streams: sessions, log, requests */
 
 /* Every stream is a descriptor: take all that the limits allow. */
@@ -38,18 +40,25 @@ main(int argc, char **argv)
 {
 	struct suite_options	 options;
 	struct settings		 settings;
+	struct auth		*auth = NULL;
 	int			*fds = NULL, code = EXIT_DONE;
 	size_t			 count = 0;
 
 	suite_options(&options, argc, argv, USAGE);
+	if (options.rest[0] != NULL && strcmp(options.rest[0], "token") == 0)
+		return token_command(options.rest + 1);	/* before there is a configuration that would do */
 	if (!settings_read(&settings, options.conf_path)) {
 		code = EXIT_USAGE;
 		goto out;
 	}
 	if (options.print_conf)
 		settings_print(&settings);
-	if (options.print_conf || options.check_only)
+	if (options.print_conf)
 		goto out;
+	if (options.check_only) {
+		code = (auth = auth_new(&settings)) == NULL ? EXIT_USAGE : EXIT_DONE;
+		goto out;
+	}
 	if (options.rest[0] != NULL && strcmp(options.rest[0], "check") == 0) {
 		code = pg_check("relay", settings_database(&settings));
 		goto out;
@@ -60,12 +69,18 @@ main(int argc, char **argv)
 	suite_apply_log(&settings.suite);
 	signal(SIGPIPE, SIG_IGN);
 	raise_fd_limit(settings.max_clients);
-	if ((code = inherit_sockets(options.rest, &fds, &count)) != EXIT_DONE)
+	if ((auth = auth_new(&settings)) == NULL) {
+		code = EXIT_USAGE;
+		goto out;
+	}
+	if ((code = inherit_sockets(options.rest, !auth_is_open(auth), &fds, &count)) != EXIT_DONE)
 		goto out;
 	log_info("relay", "starting version=%s sockets=%zu", TOCSIN_VERSION, count);
-	code = relay_run(&settings, fds, count);
+	code = relay_run(&settings, auth, fds, count);
+	auth = NULL;
 	log_info("relay", "stopped exit_code=%d", code);
 out:
+	auth_free(auth);
 	free(fds);
 	settings_release(&settings);
 	libevent_global_shutdown();

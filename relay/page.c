@@ -1,12 +1,11 @@
 #include "relay/page.h"
 
-#include <event2/http.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/embed.h"
-#include "relay/http.h"
+#include "relay/request.h"
 
 static const char *
 type_of(const char *name)
@@ -36,30 +35,30 @@ tag_of(const struct embedded *f, char *buf, size_t size)
 }
 
 static void
-serve(struct evhttp_request *req, const struct embedded *f)
+serve(struct request *req, const struct embedded *f)
 {
-	const char	*known = http_request_header(req, "If-None-Match");
+	const char	*known = request_header(req, "If-None-Match");
 	char		 tag[24];
 
 	tag_of(f, tag, sizeof(tag));
-	http_header(req, "ETag", tag);
-	http_header(req, "Cache-Control", "no-cache");
+	request_set_header(req, "ETag", tag);
+	request_set_header(req, "Cache-Control", "no-cache");
 	if (known != NULL && strstr(known, tag) != NULL)
-		http_reply(req, HTTP_NOTMODIFIED, NULL, "", 0);
+		request_reply(req, 304, NULL, "", 0);
 	else
-		http_reply(req, HTTP_OK, type_of(f->name), f->bytes, f->len);
+		request_reply(req, 200, type_of(f->name), f->bytes, f->len);
 }
 
 void
-page_serve(struct evhttp_request *req)
+page_serve(struct request *req)
 {
-	const char	*path = http_path(req), *name = strcmp(path, "/") == 0 ? "index.html" : path + 1;
+	const char	*path = request_path(req), *name = strcmp(path, "/") == 0 ? "index.html" : path + 1;
 
 	for (const struct embedded *f = www; f->name != NULL; f++)
 		if (strcmp(f->name, name) == 0) {
 			serve(req, f);
 			return;
 		}
-	http_error(req, HTTP_NOTFOUND, "there is nothing at this path",
+	request_error(req, 404, "there is nothing at this path",
 	    "try /, /v1/stream, /v1/signals, /v1/status, /healthz, /readyz");
 }

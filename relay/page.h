@@ -2,8 +2,8 @@
 #ifndef TOCSIN_RELAY_PAGE_H
 #define TOCSIN_RELAY_PAGE_H
 
-struct evhttp_request;
+struct request;
 
 /* Answer with the file that the path names (/ is index.html), or 404. */
-void	 page_serve(struct evhttp_request *req);
+void	 page_serve(struct request *req);
 #endif

@@ -25,6 +25,8 @@ struct reader;
 struct ring;
 struct stats;
 
+#define READER_GATHER_MAX	64	/* events that reader_gather() returns at once */
+
 /* What all readers share; borrowed. */
 struct reader_context {
 	struct ring	*ring;
@@ -35,9 +37,9 @@ struct reader_context {
 
 /* Callbacks come from the loop or from within reader_begin(), reader_reset() and reader_gather(); they may gather, not free. */
 struct reader_handler {
-	/* It is known where it stands (reader_seq()): the first time, and from now on. */
+	/* Once, before all others: the log is known.  Without a start, reader_seq() is the place that it begins at. */
 	void	(*begun)(void *arg);
-	/* A page or a snapshot came: there is something to gather. */
+	/* There may be something to gather: it has begun, or a page or a snapshot came. */
 	void	(*ready)(void *arg);
 	/*
 	 * Its place means nothing any more, for `reason` (epoch, retention,
@@ -47,7 +49,7 @@ struct reader_handler {
 	void	(*reset)(const char *reason, int64_t seq, void *arg);
 	/* All of the snapshot has passed: the place is `seq` now. */
 	void	(*snapshot_done)(int64_t seq, void *arg);
-	/* Whether it wants an event; NULL: all. */
+	/* Whether it wants an event, always the same answer for the same event; NULL: all. */
 	bool	(*wants)(const struct change *c, void *arg);
 };
 
@@ -63,17 +65,28 @@ void		 reader_begin(struct reader *r);
 void		 reader_reset(struct reader *r, const char *reason);
 
 /*
- * The next events that it wants, at most `max`; borrowed, valid until
- * reader_passed(), or until the loop turns.  0: nothing now; `ready` or the
- * ring's growth tells of more.
+ * The next events that it wants, at most `max` (or READER_GATHER_MAX); borrowed,
+ * valid until the loop turns: take a reference to keep one.  0: nothing now;
+ * `ready` or the ring's growth tells of more.
  */
 size_t		 reader_gather(struct reader *r, struct change **out, size_t max);
 
-/* The first `count` (at least 1) of those gathered have left. */
+/*
+ * The first `count` (at least 1) of those gathered have left; to be told before
+ * the loop turns (else what was gathered may have been given back: it has not
+ * passed then, and comes again).  The others stay gathered.
+ */
 void		 reader_passed(struct reader *r, size_t count);
 
-/* Once a second: `moved`: the owner has got rid of bytes since the last tick.  A page that nobody takes is given back.  False: a snapshot has not moved for 10 s. */
+/*
+ * Once a second: a page that nobody takes is given back.  `moved`: the owner
+ * has got rid of bytes since the last tick, which counts as taking it, as
+ * reader_passed() does.  False: a snapshot has not moved for 10 s.
+ */
 bool		 reader_tick(struct reader *r, bool moved, int64_t now_us);
+
+/* It is about to be asked: have it in the cache by then.  With thousands, most of the time goes into fetching them. */
+void		 reader_prefetch(const struct reader *r);
 
 bool		 reader_is_live(const struct reader *r);	/* follows the ring */
 bool		 reader_is_at_head(const struct reader *r);	/* and has passed all of it */

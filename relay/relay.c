@@ -8,19 +8,26 @@
 #include "common/log.h"
 #include "common/pg.h"
 #include "common/suite.h"
+#include "relay/access.h"
+#include "relay/api.h"
+#include "relay/auth.h"
 #include "relay/history.h"
-#include "relay/http.h"
+#include "relay/inherit.h"
 #include "relay/listener.h"
 #include "relay/page.h"
+#include "relay/realtime.h"
 #include "relay/report.h"
-#include "relay/api.h"
+#include "relay/request.h"
 #include "relay/ring.h"
+#include "relay/server.h"
 #include "relay/settings.h"
 #include "relay/streams.h"
 #include "relay/subscribe.h"
+#include "relay/tls.h"
 
 /* Answers just written may still be on their way out; questions to the database get longer. */
 #define FLUSH_MS	50
+#define IDLE_MS		30000	/* of a connection between two requests */
 #define FINISH_MS	1000
 /* Beside the streams: requests, and those that keep a connection open for the next one. */
 #define OTHER_CONNECTIONS	1000
@@ -35,9 +42,11 @@ stop(struct relay *r, const char *why, int exit_code)
 		return;
 	r->stopping = true;
 	r->exit_code = exit_code;
-	log_info("relay", "stopping why=\"%s\" streams=%zu", why, streams_count(r->streams));
+	log_info("relay", "stopping why=\"%s\" streams=%zu sockets=%zu", why, streams_count(r->streams),
+	    realtime_count(r->realtime));
 	heartbeat_stopping(r->heartbeat);
-	http_stop_accepting(r->http);
+	server_stop_accepting(r->server);
+	realtime_stop(r->realtime);
 	event_base_loopexit(r->base, &wait);
 }
 
@@ -49,8 +58,11 @@ rebased_cb(int64_t floor_seq, const char *reason, void *arg)
 	struct relay	*r = arg;
 
 	ring_clear(r->ring, floor_seq);
-	if (reason != NULL)
+	history_forget(r->history);
+	if (reason != NULL) {
 		streams_reset(r->streams, reason);
+		realtime_reset(r->realtime, reason);
+	}
 }
 
 static void
@@ -60,6 +72,7 @@ change_cb(struct change *c, void *arg)
 
 	ring_push(r->ring, c);
 	streams_wake(r->streams);
+	realtime_wake(r->realtime);
 }
 
 static void
@@ -68,6 +81,7 @@ caught_up_cb(void *arg)
 	struct relay	*r = arg;
 
 	streams_begin(r->streams);
+	realtime_begin(r->realtime);
 }
 
 static void
@@ -118,20 +132,55 @@ orphaned_cb(void *arg)
 	stop(arg, "the watchdog is gone", EXIT_DONE);
 }
 
+/* The new auth of the settings as they are now; NULL when it is not to be used, the reason having been logged. */
+static struct auth *
+reread_auth(const struct relay *r)
+{
+	struct settings	 fresh;
+	struct auth	*a = NULL;
+
+	if (settings_read_again(&fresh, r->settings->path))
+		a = auth_new(&fresh);
+	settings_release(&fresh);
+	if (a == NULL || r->all_loopback || !auth_is_open(a))
+		return a;
+	log_errorx("auth", "without a token nobody would guard the addresses that are not loopback");
+	auth_free(a);
+	return NULL;
+}
+
+static void
+reload(struct relay *r)
+{
+	struct auth	*a = reread_auth(r);
+
+	if (r->tls != NULL)
+		(void)tls_reload(r->tls);	/* it has told; who is connected stays */
+	if (a == NULL) {
+		log_warnx("auth", "tokens and key stay as they were");
+		return;
+	}
+	server_set_auth(r->server, a);
+	auth_replace(r->auth, a);
+	r->auth = a;
+	log_info("auth", "tokens and key read again open=%s", auth_is_open(a) ? "yes" : "no");
+}
+
 static void
 signal_cb(evutil_socket_t sig, short what, void *arg)
 {
 	(void)what;
-	if (sig == SIGHUP)
+	if (sig == SIGHUP) {
 		log_reopen();
-	else
+		reload(arg);
+	} else
 		stop(arg, sig == SIGTERM ? "SIGTERM" : "SIGINT", EXIT_DONE);
 }
 
 /* Routes */
 
 static void
-stream_route(struct evhttp_request *req, void *arg)
+stream_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
@@ -139,7 +188,15 @@ stream_route(struct evhttp_request *req, void *arg)
 }
 
 static void
-signals_route(struct evhttp_request *req, void *arg)
+realtime_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	realtime_accept(r->realtime, req, streams_count(r->streams));
+}
+
+static void
+signals_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
@@ -147,38 +204,40 @@ signals_route(struct evhttp_request *req, void *arg)
 }
 
 static void
-status_route(struct evhttp_request *req, void *arg)
+status_route(struct request *req, void *arg)
 {
 	report_status(arg, req);
 }
 
 static void
-ready_route(struct evhttp_request *req, void *arg)
+ready_route(struct request *req, void *arg)
 {
 	report_ready(arg, req);
 }
 
 static void
-health_route(struct evhttp_request *req, void *arg)
+health_route(struct request *req, void *arg)
 {
 	(void)arg;
 	report_health(req);
 }
 
 static void
-page_route(struct evhttp_request *req, void *arg)
+page_route(struct request *req, void *arg)
 {
 	(void)arg;
 	page_serve(req);
 }
 
-static const struct http_route routes[] = {
-	{ "/v1/stream", stream_route },
-	{ "/v1/signals", signals_route },
-	{ "/v1/status", status_route },
-	{ "/healthz", health_route },
-	{ "/readyz", ready_route },
-	{ NULL, page_route }
+static const struct server_route routes[] = {
+	{ "/v1/stream", REQUEST_GET, ACCESS_READ, false, stream_route },
+	{ "/realtime/v1/websocket", REQUEST_GET, 0, true, realtime_route },
+	{ "/socket/websocket", REQUEST_GET, 0, true, realtime_route },
+	{ "/v1/signals", REQUEST_GET, ACCESS_READ, false, signals_route },
+	{ "/v1/status", REQUEST_GET, ACCESS_READ, false, status_route },
+	{ "/healthz", REQUEST_GET, 0, false, health_route },
+	{ "/readyz", REQUEST_GET, 0, false, ready_route },
+	{ NULL, REQUEST_GET, 0, false, page_route }
 };
 
 static struct pg *
@@ -216,13 +275,20 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 		.keepalive_ms = r->settings->keepalive_ms,
 	};
-	const struct http_params	 http_params = {
-		.routes = routes, .names = &r->settings->public_hosts, .requests = &r->stats.requests,
+	const struct realtime_params	 realtime_params = {
+		.reader = { .ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats },
+		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
+	};
+	const struct server_params	 server_params = {
+		.routes = routes, .names = &r->settings->public_hosts, .auth = r->auth, .stats = &r->stats,
+		.origins = &r->settings->cors_origins, .tls = r->tls,
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
+		.max_per_address = (size_t)r->settings->max_per_address, .request_ms = r->settings->request_ms, .idle_ms = IDLE_MS,
 	};
 
 	r->streams = streams_new(r->base, &params);
-	r->http = http_new(r->base, fds, count, &http_params, r);
+	r->realtime = realtime_new(r->base, &realtime_params);
+	r->server = server_new(r->base, fds, count, &server_params, r);
 }
 
 static void
@@ -254,20 +320,31 @@ static void
 release(struct relay *r)
 {
 	streams_free(r->streams);
+	realtime_free(r->realtime);
 	api_free(r->api);
-	http_free(r->http);
+	server_free(r->server);
 	history_free(r->history);
 	pg_free(r->query);
 	pg_free(r->api_session);
 	listener_free(r->listener);
 	ring_free(r->ring);
+	auth_free(r->auth);
+	tls_free(r->tls);
 	event_base_free(r->base);
 }
 
 int
-relay_run(const struct settings *settings, const int *fds, size_t count)
+relay_run(const struct settings *settings, struct auth *auth, const int *fds, size_t count)
 {
-	struct relay	 r = { .settings = settings, .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
+	struct relay	 r = { .settings = settings, .auth = auth, .all_loopback = inherit_all_loopback(fds, count), .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
+
+	if (settings->tls_cert != NULL && (r.tls = tls_new(settings->tls_cert, settings->tls_key)) == NULL) {
+		auth_free(auth);
+		return EXIT_USAGE;
+	}
+	if (r.tls == NULL && !r.all_loopback)
+		log_warnx("http", "anybody between a client and here reads along, tokens too: set tls_cert and tls_key, "
+		    "or listen on loopback only and put a proxy with TLS in front");
 
 	if ((r.base = event_base_new()) == NULL)
 		fatalx("relay", "cannot make an event loop");

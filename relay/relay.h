@@ -8,19 +8,25 @@
 #include "relay/stats.h"
 
 struct event_base;
-struct evhttp_request;
+struct request;
 struct heartbeat;
 struct history;
-struct http;
 struct listener;
 struct pg;
+struct auth;
 struct api;
+struct realtime;
 struct ring;
+struct server;
 struct settings;
 struct streams;
+struct tls;
 
 struct relay {
 	const struct settings	*settings;	/* borrowed */
+	struct auth		*auth;
+	bool			 all_loopback;	/* all that it listens on */
+	struct tls		*tls;		/* NULL: plain */
 	struct event_base	*base;
 	struct stats		 stats;
 	struct ring		*ring;
@@ -30,7 +36,8 @@ struct relay {
 	struct history		*history;
 	struct api		*api;
 	struct streams		*streams;
-	struct http		*http;
+	struct realtime		*realtime;
+	struct server		*server;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */
 	bool			 stopping;
@@ -38,8 +45,8 @@ struct relay {
 };
 
 /*
- * Build everything and serve on the listening sockets (owned from here on)
+ * Build everything and serve on the listening sockets (they and `auth` are owned from here on)
  * until relay_stop().  Returns the exit code.
  */
-int	 relay_run(const struct settings *settings, const int *fds, size_t count);
+int	 relay_run(const struct settings *settings, struct auth *auth, const int *fds, size_t count);
 #endif

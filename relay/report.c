@@ -1,6 +1,5 @@
 #include "relay/report.h"
 
-#include <event2/http.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +12,10 @@
 #include "common/log.h"
 #include "common/pg.h"
 #include "relay/cursor.h"
-#include "relay/http.h"
 #include "relay/listener.h"
+#include "relay/realtime.h"
 #include "relay/relay.h"
+#include "relay/request.h"
 #include "relay/ring.h"
 #include "relay/settings.h"
 #include "relay/streams.h"
@@ -23,16 +23,16 @@
 #define WATCHDOG_STATUS_MAX	262144	/* bytes */
 
 static void
-send_json(struct evhttp_request *req, int code, struct jsonw *w)
+send_json(struct request *req, int code, struct jsonw *w)
 {
-	http_reply(req, code, HTTP_JSON, w->buf, w->len);
+	request_reply(req, code, REQUEST_JSON, w->buf, w->len);
 	jsonw_release(w);
 }
 
 void
-report_health(struct evhttp_request *req)
+report_health(struct request *req)
 {
-	http_reply(req, HTTP_OK, "text/plain; charset=utf-8", "ok\n", 3);
+	request_reply(req, 200, "text/plain; charset=utf-8", "ok\n", 3);
 }
 
 /* Live events, their history and the list: each needs its session. */
@@ -64,7 +64,7 @@ put_state(const struct relay *r, struct jsonw *w)
 }
 
 void
-report_ready(const struct relay *r, struct evhttp_request *req)
+report_ready(const struct relay *r, struct request *req)
 {
 	const char	*why = NULL;
 	bool		 ready = is_ready(r, &why);
@@ -78,7 +78,7 @@ report_ready(const struct relay *r, struct evhttp_request *req)
 		jsonw_str(&w, "hint", "the relay keeps trying; /v1/status tells more");
 	}
 	jsonw_end_object(&w);
-	send_json(req, ready ? HTTP_OK : HTTP_SERVUNAVAIL, &w);
+	send_json(req, ready ? 200 : 503, &w);
 }
 
 void
@@ -86,7 +86,7 @@ report_heartbeat(const struct relay *r, struct jsonw *w)
 {
 	put_state(r, w);
 	jsonw_int(w, "cursor", listener_cursor(r->listener));
-	jsonw_int(w, "clients", (int64_t)streams_count(r->streams));
+	jsonw_int(w, "clients", (int64_t)(streams_count(r->streams) + realtime_count(r->realtime)));
 	jsonw_int(w, "events_total", (int64_t)r->stats.events);
 	jsonw_int(w, "deliveries_total", (int64_t)r->stats.deliveries);
 	hist_json(w, "event_to_relay", &r->stats.event_to_relay);
@@ -118,6 +118,15 @@ put_counters(const struct relay *r, struct jsonw *w)
 	jsonw_int(w, "dropped_slow_total", (int64_t)s->streams_slow);
 	jsonw_int(w, "resets_total", (int64_t)s->resets);
 	jsonw_int(w, "history_pages_total", (int64_t)s->history_pages);
+	jsonw_int(w, "history_shared_total", (int64_t)s->history_shared);
+	jsonw_end_object(w);
+	jsonw_object(w, "realtime");
+	jsonw_int(w, "sockets", (int64_t)realtime_count(r->realtime));
+	jsonw_int(w, "channels", (int64_t)realtime_channels(r->realtime));
+	jsonw_int(w, "sockets_opened_total", (int64_t)s->sockets_opened);
+	jsonw_int(w, "joins_total", (int64_t)s->joins);
+	jsonw_int(w, "joins_refused_total", (int64_t)s->joins_refused);
+	jsonw_int(w, "messages_bad_total", (int64_t)s->messages_bad);
 	jsonw_end_object(w);
 	jsonw_object(w, "ring");
 	jsonw_int(w, "events", (int64_t)(ring_head(r->ring) - ring_tail(r->ring)));
@@ -150,7 +159,7 @@ put_watchdog(const struct relay *r, struct jsonw *w)
 }
 
 void
-report_status(const struct relay *r, struct evhttp_request *req)
+report_status(const struct relay *r, struct request *req)
 {
 	const char	*epoch = listener_epoch(r->listener);
 	char		 text[CURSOR_MAX];
@@ -174,5 +183,5 @@ report_status(const struct relay *r, struct evhttp_request *req)
 	jsonw_end_object(&w);
 	put_watchdog(r, &w);
 	jsonw_end_object(&w);
-	send_json(req, HTTP_OK, &w);
+	send_json(req, 200, &w);
 }

@@ -2,12 +2,12 @@
 #ifndef TOCSIN_RELAY_REPORT_H
 #define TOCSIN_RELAY_REPORT_H
 
-struct evhttp_request;
+struct request;
 struct jsonw;
 struct relay;
 
-void	 report_health(struct evhttp_request *req);	/* 200: the loop turns */
-void	 report_ready(const struct relay *r, struct evhttp_request *req);
-void	 report_status(const struct relay *r, struct evhttp_request *req);
+void	 report_health(struct request *req);	/* 200: the loop turns */
+void	 report_ready(const struct relay *r, struct request *req);
+void	 report_status(const struct relay *r, struct request *req);
 void	 report_heartbeat(const struct relay *r, struct jsonw *w);	/* short: it must fit the pipe */
 #endif

@@ -17,7 +17,12 @@ struct stats {
 	uint64_t	 forged;		/* notifications that the log has not sent */
 	uint64_t	 bad_texts;		/* notifications or rows that are no event */
 	uint64_t	 streams_opened, streams_slow, streams_refused, resets;
-	uint64_t	 history_pages;
-	uint64_t	 requests;
+	uint64_t	 sockets_opened, joins, joins_refused;	/* of Realtime; its slow and refused clients count as streams */
+	uint64_t	 messages_bad;		/* that were none */
+	uint64_t	 history_pages;		/* questions that the database answered */
+	uint64_t	 history_shared;	/* readers that were served with another one's */
+	uint64_t	 requests;		/* that reached a route */
+	uint64_t	 requests_bad;		/* that were none, or that their sender may not ask */
+	uint64_t	 connections, connections_refused, connections_shed;
 };
 #endif

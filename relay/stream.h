@@ -1,16 +1,10 @@
 /*
  * stream: one subscriber over Server-Sent Events: its connection, its filter
- * and its place in the log.
- *
- *	HELD     nothing is known of the log yet: waits for the first catching up
- *	WAITING  a page of history or a snapshot was asked for
- *	BATCH    sends that page or snapshot
- *	PARKED   did not take its page in time and gave it back: asks again when the socket has room
- *	LIVE     follows the ring
- *	DEAD     to be freed by the set, never from inside a callback
+ * and its place in the log (a reader).
  *
  * Whatever does not fit into the socket stays where it is, so a stream keeps
- * at most the piece that was cut, and a reference to one batch.
+ * at most the piece that was cut, and a reference to one batch.  One that is
+ * dead is freed by the set, never from inside a callback.
  */
 #ifndef TOCSIN_RELAY_STREAM_H
 #define TOCSIN_RELAY_STREAM_H
@@ -18,33 +12,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "relay/reader.h"
+
 struct cursor;
-struct evhttp_request;
+struct request;
 struct filter;
-struct history;
-struct listener;
-struct ring;
-struct stats;
 struct stream;
 
 /* What all streams share; borrowed. */
 struct stream_context {
-	struct ring	*ring;
-	struct history	*history;
-	struct listener	*listener;
-	struct stats	*stats;
-	uint64_t	 client_buffer;		/* bytes a stream may lag */
-	int64_t		 keepalive_us;
-	void		(*dead)(struct stream *s, void *arg);	/* once; free it later */
-	void		*arg;
+	struct reader_context	 reader;
+	uint64_t		 client_buffer;		/* bytes a stream may lag */
+	int64_t			 keepalive_us;
+	int64_t			 wall_now_us;		/* at the last tick */
+	void			(*dead)(struct stream *s, void *arg);	/* once; free it later */
+	void			*arg;
 };
 
 /*
- * Take the request over.  `filter` (NULL: everything) is owned from here on;
+ * Take the request over, with what its sender may see and for how long.  `filter` (NULL: everything) is owned from here on;
  * `cursor` (NULL: from now on) is copied.  NULL when the client is gone
  * already; the filter is freed then too.
  */
-struct stream	*stream_new(const struct stream_context *context, struct evhttp_request *req, struct filter *filter,
+struct stream	*stream_new(const struct stream_context *context, struct request *req, struct filter *filter,
 		    const struct cursor *cursor);
 void		 stream_free(struct stream *s);
 
@@ -56,6 +46,10 @@ void		 stream_begin(struct stream *s);
 
 /* Send what there is, as far as the socket takes it. */
 void		 stream_pump(struct stream *s);
+
+/* It is about to be pumped, in two steps: have it, and then what it refers to, in the cache by then. */
+void		 stream_prefetch(const struct stream *s);
+void		 stream_prefetch_parts(const struct stream *s);
 
 /* Its place means nothing any more: tell it to forget, and begin with the active signals. */
 void		 stream_reset(struct stream *s, const char *reason);

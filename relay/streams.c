@@ -8,6 +8,7 @@
 #include "relay/stream.h"
 
 #define TICK_S		1
+#define AHEAD		4	/* streams: a write takes longer than memory does */
 
 struct streams {
 	struct stream_context	 context;
@@ -50,8 +51,13 @@ wake_cb(evutil_socket_t fd, short what, void *arg)
 	struct streams	*set = arg;
 
 	(void)fd, (void)what;
-	for (size_t i = 0; i < set->count; i++)
+	for (size_t i = 0; i < set->count; i++) {
+		if (i + 2 * AHEAD < set->count)
+			stream_prefetch(set->items[i + 2 * AHEAD]);
+		if (i + AHEAD < set->count)
+			stream_prefetch_parts(set->items[i + AHEAD]);
 		stream_pump(set->items[i]);
+	}
 }
 
 /* Each tick visits all, but keeps only so many alive that they do not all fall due at once for ever. */
@@ -64,6 +70,7 @@ tick_cb(evutil_socket_t fd, short what, void *arg)
 	size_t		 first = set->next_keepalive, i;
 
 	(void)fd, (void)what;
+	set->context.wall_now_us = clock_wall_us();
 	for (size_t n = 0; n < set->count; n++) {
 		i = (first + n) % set->count;
 		if (stream_tick(set->items[i], now_us, share > 0) && --share == 0)
@@ -88,7 +95,9 @@ streams_new(struct event_base *base, const struct streams_params *params)
 	struct timeval	 every = { .tv_sec = TICK_S };
 
 	set->context = (struct stream_context){
-		.ring = params->ring, .history = params->history, .listener = params->listener, .stats = params->stats,
+		.reader = {
+			.ring = params->ring, .history = params->history, .listener = params->listener, .stats = params->stats,
+		},
 		.client_buffer = params->client_buffer, .keepalive_us = params->keepalive_ms * 1000,
 		.dead = dead_cb, .arg = set,
 	};
@@ -128,7 +137,7 @@ streams_count(const struct streams *set)
 }
 
 void
-streams_add(struct streams *set, struct evhttp_request *req, struct filter *filter, const struct cursor *cursor)
+streams_add(struct streams *set, struct request *req, struct filter *filter, const struct cursor *cursor)
 {
 	struct stream	*s = stream_new(&set->context, req, filter, cursor);
 

@@ -7,7 +7,7 @@
 
 struct cursor;
 struct event_base;
-struct evhttp_request;
+struct request;
 struct filter;
 struct history;
 struct listener;
@@ -31,7 +31,7 @@ bool		 streams_is_full(const struct streams *set);
 size_t		 streams_count(const struct streams *set);
 
 /* Take the request over as a new stream (see stream_new()). */
-void		 streams_add(struct streams *set, struct evhttp_request *req, struct filter *filter, const struct cursor *cursor);
+void		 streams_add(struct streams *set, struct request *req, struct filter *filter, const struct cursor *cursor);
 
 /*
  * The ring has grown: send when the events at hand have all been pushed, still

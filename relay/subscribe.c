@@ -8,24 +8,24 @@
 
 #include "relay/cursor.h"
 #include "relay/filter.h"
-#include "relay/http.h"
+#include "relay/request.h"
 #include "relay/stats.h"
 #include "relay/streams.h"
 
 static const char cursor_hint[] = "EPOCH-SEQ as in an event's id, or a seq";
 
 static void
-refuse(struct evhttp_request *req, const char *what, const char *name, const char *hint)
+refuse(struct request *req, const char *what, const char *name, const char *hint)
 {
 	char	 error[160];
 
 	snprintf(error, sizeof(error), "%s: %s", what, name);
-	http_error(req, HTTP_BADREQUEST, error, hint);
+	request_error(req, 400, error, hint);
 }
 
 /* Fill filter and cursor from the query; false when the request was refused. */
 static bool
-read_query(struct evhttp_request *req, const struct evkeyvalq *query, struct filter *filter, struct cursor *cursor,
+read_query(struct request *req, const struct evkeyvalq *query, struct filter *filter, struct cursor *cursor,
     bool *has_cursor)
 {
 	const struct evkeyval	*kv;
@@ -56,13 +56,13 @@ read_query(struct evhttp_request *req, const struct evkeyvalq *query, struct fil
 }
 
 static bool
-read_request(struct evhttp_request *req, struct filter *filter, struct cursor *cursor, bool *has_cursor)
+read_request(struct request *req, struct filter *filter, struct cursor *cursor, bool *has_cursor)
 {
 	struct evkeyvalq	 query;
-	const char		*last = http_request_header(req, "Last-Event-ID");
+	const char		*last = request_header(req, "Last-Event-ID");
 	bool			 ok;
 
-	if (http_query(req, &query) == -1)
+	if (!request_query(req, &query))
 		return false;
 	ok = read_query(req, &query, filter, cursor, has_cursor);
 	evhttp_clear_headers(&query);
@@ -78,7 +78,7 @@ read_request(struct evhttp_request *req, struct filter *filter, struct cursor *c
 }
 
 void
-subscribe(struct streams *set, struct stats *stats, struct evhttp_request *req)
+subscribe(struct streams *set, struct stats *stats, struct request *req)
 {
 	struct filter	*filter = filter_new();
 	struct cursor	 cursor = { .seq = 0 };
@@ -88,12 +88,12 @@ subscribe(struct streams *set, struct stats *stats, struct evhttp_request *req)
 		goto out;
 	if (streams_is_full(set)) {
 		stats->streams_refused++;
-		http_header(req, "Retry-After", "5");
-		http_error(req, HTTP_SERVUNAVAIL, "too many streams are open", "max_clients in [relay] is the limit");
+		request_set_header(req, "Retry-After", "5");
+		request_error(req, 503, "too many streams are open", "max_clients in [relay] is the limit");
 		goto out;
 	}
-	if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD) {
-		http_reply(req, HTTP_OK, "text/event-stream", "", 0);
+	if (request_method(req) == REQUEST_HEAD) {
+		request_reply(req, 200, "text/event-stream", "", 0);
 		goto out;
 	}
 	if (filter_is_empty(filter)) {

@@ -2,7 +2,7 @@
 #ifndef TOCSIN_RELAY_SUBSCRIBE_H
 #define TOCSIN_RELAY_SUBSCRIBE_H
 
-struct evhttp_request;
+struct request;
 struct stats;
 struct streams;
 
@@ -10,5 +10,5 @@ struct streams;
  * Filters come from the query, the place to resume from out of Last-Event-ID
  * or, for a first connection, `after`.  What is not understood is refused by name.
  */
-void	 subscribe(struct streams *set, struct stats *stats, struct evhttp_request *req);
+void	 subscribe(struct streams *set, struct stats *stats, struct request *req);
 #endif

@@ -4,42 +4,61 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/http.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/log.h"
+#include "relay/connection.h"
+#include "relay/request.h"
 
-/* What a client sends after its request is not for us: read a little (else its hanging up stays unseen), forget it. */
-#define INPUT_MAX_BYTES		4096
+/* Read at most so much at a time. */
+#define INPUT_MAX_BYTES		16384
 /* The kernel queues this much for a client that does not read; the rest stays in the ring, once for all. */
 #define UNSENT_MAX_BYTES	131072
 /* A client that is gone without a word is noticed by what it does not acknowledge. */
 #define GONE_AFTER_MS		60000
 
 struct wire {
-	struct evhttp_connection	*evcon;
 	struct bufferevent		*bev;
-	int				 fd;	/* bev's */
+	int				 fd;		/* bev's */
+	bool				 is_tls;
 	bool				 blocked;	/* bev holds something; asked for at every send, so kept here */
+	bool				 paused, closed;
+	struct peer			 peer;
 	const struct wire_handler	*handler;
 	void				*arg;
-	char				 peer[64];
+	const struct connection_context	*context;
 };
+
+static void
+closed(struct wire *w, const char *why)
+{
+	if (w->closed)
+		return;
+	w->closed = true;
+	bufferevent_disable(w->bev, EV_READ | EV_WRITE);
+	w->handler->closed(why, w->arg);
+}
 
 static void
 read_cb(struct bufferevent *bev, void *arg)
 {
-	struct evbuffer	*input = bufferevent_get_input(bev);
+	struct wire		*w = arg;
+	struct evbuffer		*input = bufferevent_get_input(bev);
+	struct evbuffer_iovec	 piece;
 
-	(void)arg;
-	evbuffer_drain(input, evbuffer_get_length(input));
+	while (!w->closed && !w->paused && w->handler->input != NULL &&
+	    evbuffer_peek(input, -1, NULL, &piece, 1) > 0 && piece.iov_len > 0) {
+		w->handler->input(piece.iov_base, piece.iov_len, w->arg);
+		evbuffer_drain(input, piece.iov_len);
+	}
+	if (w->handler->input == NULL)
+		evbuffer_drain(input, evbuffer_get_length(input));
 }
 
 static void
@@ -48,6 +67,8 @@ write_cb(struct bufferevent *bev, void *arg)
 	struct wire	*w = arg;
 
 	(void)bev;
+	if (w->closed)
+		return;
 	w->blocked = false;
 	w->handler->drained(w->arg);
 }
@@ -55,10 +76,9 @@ write_cb(struct bufferevent *bev, void *arg)
 static void
 event_cb(struct bufferevent *bev, short what, void *arg)
 {
-	struct wire	*w = arg;
-
-	bufferevent_disable(bev, EV_READ | EV_WRITE);
-	w->handler->closed(what & BEV_EVENT_EOF ? "the client hung up" : strerror(errno), w->arg);
+	(void)bev;
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
+		closed(arg, what & BEV_EVENT_EOF ? "the client hung up" : strerror(errno));
 }
 
 static void
@@ -73,32 +93,45 @@ set_socket_options(int fd)
 }
 
 struct wire *
-wire_take(struct evhttp_request *req, const struct wire_handler *handler, void *arg)
+wire_take(struct request *req, const struct wire_handler *handler, void *arg)
 {
-	struct evhttp_connection	*evcon = evhttp_request_get_connection(req);
-	struct wire			*w;
-	char				*address = NULL;
-	ev_uint16_t			 port = 0;
+	struct wire	*w;
 
-	if (evcon == NULL)
+	if (request_is_gone(req)) {
+		request_free(req);
 		return NULL;
+	}
 	w = xcalloc(1, sizeof(*w));
-	w->evcon = evcon;
-	w->bev = evhttp_connection_get_bufferevent(evcon);
-	w->fd = bufferevent_getfd(w->bev);
+	w->context = req->connection->context;
+	w->is_tls = req->connection->is_tls;
+	w->peer = req->peer;
 	w->handler = handler;
 	w->arg = arg;
-	evhttp_connection_get_peer(evcon, &address, &port);
-	snprintf(w->peer, sizeof(w->peer), "%s:%u", address == NULL ? "?" : address, (unsigned)port);
-	/* The request stays with its connection; its headers are most of its memory. */
-	evhttp_clear_headers(evhttp_request_get_input_headers(req));
-	evhttp_clear_headers(evhttp_request_get_output_headers(req));
+	w->bev = connection_take(req);
+	w->fd = bufferevent_getfd(w->bev);
 	set_socket_options(w->fd);
 	bufferevent_setcb(w->bev, read_cb, write_cb, event_cb, w);
-	bufferevent_set_timeouts(w->bev, NULL, NULL);
 	bufferevent_setwatermark(w->bev, EV_READ, 0, INPUT_MAX_BYTES);
 	bufferevent_enable(w->bev, EV_READ | EV_WRITE);
+	/* What came behind the request is input too, but nobody is to be called back from here. */
+	if (evbuffer_get_length(bufferevent_get_input(w->bev)) > 0)
+		bufferevent_trigger(w->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 	return w;
+}
+
+void
+wire_read(struct wire *w, bool enable)
+{
+	w->paused = !enable;
+	if (w->closed)
+		return;
+	if (!enable) {
+		bufferevent_disable(w->bev, EV_READ);
+		return;
+	}
+	bufferevent_enable(w->bev, EV_READ);
+	if (evbuffer_get_length(bufferevent_get_input(w->bev)) > 0)
+		bufferevent_trigger(w->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 }
 
 void
@@ -106,8 +139,23 @@ wire_free(struct wire *w)
 {
 	if (w == NULL)
 		return;
-	evhttp_connection_free(w->evcon);
+	w->context->left(&w->peer, w->context->arg);
+	bufferevent_free(w->bev);
 	free(w);
+}
+
+static ssize_t
+send_tls(struct wire *w, const struct iovec *pieces, int count)
+{
+	ssize_t	 sum = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (bufferevent_write(w->bev, pieces[i].iov_base, pieces[i].iov_len) == -1)
+			fatalx("wire", "out of memory");
+		sum += (ssize_t)pieces[i].iov_len;
+	}
+	w->blocked = sum > 0;
+	return sum;
 }
 
 ssize_t
@@ -116,6 +164,8 @@ wire_send(struct wire *w, const struct iovec *pieces, int count)
 	struct msghdr	 message = { .msg_iov = (struct iovec *)pieces, .msg_iovlen = (size_t)count };
 	ssize_t		 n;
 
+	if (w->is_tls)
+		return send_tls(w, pieces, count);
 	do
 		n = count == 1 ? send(w->fd, pieces->iov_base, pieces->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL) :
 		    sendmsg(w->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -191,5 +241,7 @@ wire_unsent_bytes(const struct wire *w)
 const char *
 wire_peer(const struct wire *w)
 {
-	return w->peer;
+	static char	 text[PEER_TEXT_MAX];
+
+	return peer_text(&w->peer, text);
 }

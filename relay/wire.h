@@ -1,13 +1,11 @@
 /*
- * wire: a connection taken over from evhttp once its request is parsed, for
- * bytes that flow until somebody hangs up (Server-Sent Events, later WebSocket).
+ * wire: a connection taken over from the web server once its request is parsed,
+ * for bytes that flow until somebody hangs up (Server-Sent Events, WebSocket).
  *
- * evhttp has no call for that, but it leaves the connection alone between the
- * request's callback and the reply: reading is off, no timer runs and it waits
- * for us.  So the callbacks of its bufferevent become ours, and the
- * evhttp_connection is kept only to be freed in the end.  Bytes go to send(2) at
- * once; only what the socket does not take goes through the bufferevent, which
- * watches for room just as long as it holds something.
+ * Without TLS bytes go to send(2) at once; only what the socket does not take
+ * goes through the connection's bufferevent, which watches for room just as
+ * long as it holds something.  With TLS all goes through it, and the wire is
+ * blocked until it is empty again.
  */
 #ifndef TOCSIN_RELAY_WIRE_H
 #define TOCSIN_RELAY_WIRE_H
@@ -16,21 +14,27 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-struct evhttp_request;
+struct request;
 struct wire;
 
 struct wire_handler {
 	/* The socket took all that was kept: wire_is_blocked() is false again. */
 	void	(*drained)(void *arg);
+	/* Bytes came, in order (NULL: what comes is forgotten).  Not to be called back from within any function here. */
+	void	(*input)(const void *data, size_t len, void *arg);
 	/* The other end is gone (`why` is for the log).  Called once; free the wire later, not from here. */
 	void	(*closed)(const char *why, void *arg);
 };
 
 /*
- * Take the request's connection; the request is not to be touched again.
- * `handler` must outlive the wire.  NULL when the connection is gone already.
+ * Take the request's connection, without having answered; the request is not to
+ * be touched again.  What the client sent behind it comes as input.  `handler`
+ * must outlive the wire.  NULL when the connection is gone already.
  */
-struct wire	*wire_take(struct evhttp_request *req, const struct wire_handler *handler, void *arg);
+struct wire	*wire_take(struct request *req, const struct wire_handler *handler, void *arg);
+
+/* Read no more (false), or go on: for one who sends more than is taken from him. */
+void		 wire_read(struct wire *w, bool enable);
 
 /* Hang up; what the kernel has taken still goes out.  Never from a handler.  NULL is fine. */
 void		 wire_free(struct wire *w);
@@ -52,5 +56,5 @@ int		 wire_write(struct wire *w, const void *data, size_t len);
 bool		 wire_is_blocked(const struct wire *w);
 size_t		 wire_kept_bytes(const struct wire *w);	/* not taken by the socket */
 size_t		 wire_unsent_bytes(const struct wire *w);	/* these, and what the peer has not acknowledged */
-const char	*wire_peer(const struct wire *w);	/* ADDRESS:PORT, for the log */
+const char	*wire_peer(const struct wire *w);	/* ADDRESS:PORT, for the log; until the next call */
 #endif

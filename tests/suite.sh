@@ -1,20 +1,25 @@
 #!/bin/sh
 # suite.sh BUILD: every test against the programs in BUILD.  Prints a line a test that fails, a line a group, and at the
-# end `N passed, N failed` (or adds the two numbers to the file $TOCSIN_TALLY).
+# end `N passed, N failed` (and `, N skipped`), or adds the numbers to the file $TOCSIN_TALLY.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99" UBSAN_OPTIONS="print_stacktrace=1"
 TOCSIN_DATA=${TOCSIN_DATA:-$PWD/../shared/data}
 export TOCSIN_DATA
+# A Node of the tests' own, where the system's is too old, see npm.sh.
+PATH=$PWD/tests/node_modules/.bin:$PATH
+export PATH
 
-# count GROUP PASSED FAILED [REMARK]: a group's result; its output is shown when something failed.
+# count GROUP PASSED FAILED [SKIPPED [WHY]]: a group's result; its output is shown when something failed.
 count() {
-	passed=$((passed + $2)) failed=$((failed + $3))
-	echo "$build: $1: $2 passed, $3 failed${4:-}"
+	passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + ${4:-0}))
+	remark=
+	[ "${4:-0}" = 0 ] || remark=", $4 skipped${5:+: $5}"
+	echo "$build: $1: $2 passed, $3 failed$remark"
 	[ "$3" = 0 ] || cat "$out"
 }
 
@@ -28,8 +33,8 @@ for test in "$build"/tests/test_*; do
 	good=$(grep -c '^\[       OK \]' "$out")
 	# A test that crashed has printed no verdict.
 	[ "$bad" != 0 ] || grep -q '^\[  PASSED  \]' "$out" || bad=1
-	skipped=$(sed -n 's,^\[  SKIPPED \] \([0-9]*\) test(s).*,\1,p' "$out")
-	count "unit ${test##*/}" "$good" "$bad" "${skipped:+, $skipped skipped: no ../shared/data}"
+	without=$(sed -n 's,^\[  SKIPPED \] \([0-9]*\) test(s).*,\1,p' "$out")
+	count "unit ${test##*/}" "$good" "$bad" "${without:-0}" "no ../shared/data"
 done
 
 for target in "$build"/fuzz/fuzz_*; do
@@ -45,12 +50,16 @@ TOCSIN_BIN=$PWD/$build/bin node --test --test-reporter=spec tests/system/ >"$out
 status=$?
 good=$(sed -n 's/^ℹ pass //p' "$out")
 bad=$(sed -n 's/^ℹ fail //p' "$out")
+without=$(sed -n 's/^ℹ skipped //p' "$out")
 [ "$status" = 0 ] || [ "${bad:-0}" != 0 ] || bad=1
-count "system" "${good:-0}" "${bad:-0}"
+count "system" "${good:-0}" "${bad:-0}" "${without:-0}"
+# Why: each test's own reason.
+sed -n 's/^ *﹣ \(.*\) ([0-9.]*ms) # /skipped: \1: /p' "$out"
 
 if [ -n "${TOCSIN_TALLY:-}" ]; then
-	echo "$passed $failed" >>"$TOCSIN_TALLY"
+	echo "$passed $failed $skipped" >>"$TOCSIN_TALLY"
 else
-	echo "$passed passed, $failed failed"
+	[ "$skipped" = 0 ] && also= || also=", $skipped skipped"
+	echo "$passed passed, $failed failed$also"
 fi
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

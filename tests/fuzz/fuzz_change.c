@@ -7,6 +7,20 @@
 
 int	 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* A column lies within the record. */
+static void
+check_columns(const struct change *c)
+{
+	static const char *const	 columns[] = { "id", "seq", "symbol", "targets", "indicators", "reason", "outcome", "" };
+	const char			*record = c->frame + c->record_at, *value;
+	size_t				 len;
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		if ((value = change_field(c, columns[i], &len)) != NULL &&
+		    (len == 0 || value <= record || value + len >= record + c->record_len))
+			abort();
+}
+
 static void
 check(struct change *c)
 {
@@ -16,6 +30,7 @@ check(struct change *c)
 	if (strlen(c->frame) != c->frame_len || strstr(c->frame, "\n\n") != c->frame + c->frame_len - 2 ||
 	    strchr(c->frame, '\r') != NULL)
 		abort();
+	check_columns(c);
 	change_unref(c);
 }
 

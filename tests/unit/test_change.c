@@ -28,6 +28,104 @@ what_filters_and_clocks_need_is_read(void **state)
 }
 
 static void
+what_an_event_is_about_is_read_and_without_an_op_the_kind_tells_it(void **state)
+{
+	static const struct { const char *text; enum change_op op; } ops[] = {
+		{ "{\"seq\":1,\"op\":\"INSERT\",\"kind\":\"closed\"}", CHANGE_INSERT },	/* came too late */
+		{ "{\"seq\":1,\"op\":\"DELETE\",\"kind\":\"deleted\"}", CHANGE_DELETE },
+		{ "{\"seq\":1,\"op\":\"OTHER\",\"kind\":\"acked\"}", CHANGE_UPDATE },
+		{ "{\"seq\":1,\"kind\":\"opened\"}", CHANGE_INSERT },
+		{ "{\"seq\":1,\"kind\":\"target_hit\"}", CHANGE_UPDATE },
+		{ "{\"seq\":1,\"kind\":\"deleted\"}", CHANGE_DELETE },
+	};
+	const char	*why = NULL;
+	struct change	*c = change_parse(text, "e.1", &why);
+
+	(void)state;
+	assert_int_equal(c->id, 7);
+	assert_string_equal(c->at, "2026-11-23T10:57:25.5+00:00");
+	change_unref(c);
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		c = change_parse(ops[i].text, "e.1", &why);
+		assert_int_equal(c->op, ops[i].op);
+		assert_int_equal(c->id, 0);
+		assert_string_equal(c->at, "");
+		change_unref(c);
+	}
+}
+
+static void
+assert_field(const struct change *c, const char *column, const char *json)
+{
+	size_t		 len = 0;
+	const char	*value = change_field(c, column, &len);
+
+	if (json == NULL) {
+		assert_null(value);
+		return;
+	}
+	assert_non_null(value);
+	assert_int_equal(len, strlen(json));
+	assert_memory_equal(value, json, len);
+}
+
+static void
+a_column_is_the_json_that_stands_there(void **state)
+{
+	static const char	 rich[] = "{\"seq\":3,\"kind\":\"opened\",\"id\":9,\"record\": {\"id\":9,\"symbol\":\"A/B\","
+	    "\"entry\":87650.1200,\"targets\":[1.10,2],\"reason\":\"a \\\"quote\\\", {x}\",\"indicators\":{\"entry\":1},"
+	    "\"outcome\":null,\"empty\":\"\",\"active\" : true }}";
+	const char		*why = NULL;
+	struct change		*c = change_parse(rich, "e.1", &why);
+
+	(void)state;
+	assert_non_null(c);
+	assert_field(c, "id", "9");
+	assert_field(c, "symbol", "\"A/B\"");
+	assert_field(c, "entry", "87650.1200");
+	assert_field(c, "targets", "[1.10,2]");
+	assert_field(c, "reason", "\"a \\\"quote\\\", {x}\"");
+	assert_field(c, "indicators", "{\"entry\":1}");
+	assert_field(c, "outcome", "null");
+	assert_field(c, "empty", "\"\"");
+	assert_field(c, "active", "true");
+	assert_field(c, "seq", NULL);
+	assert_field(c, "symbo", NULL);
+	assert_field(c, "", NULL);
+	assert_int_equal(c->frame[c->record_at], '{');
+	assert_int_equal(c->frame[c->record_at + c->record_len - 1], '}');
+	change_unref(c);
+	c = change_parse("{\"seq\":1,\"kind\":\"deleted\",\"record\":null}", "e", &why);
+	assert_int_equal(c->record_len, 0);
+	assert_field(c, "id", NULL);
+	change_unref(c);
+}
+
+static unsigned	 extras_freed;
+
+static void
+free_extra(void *extra)
+{
+	extras_freed += *(unsigned *)extra;
+}
+
+static void
+what_was_made_of_it_goes_with_the_last_reference(void **state)
+{
+	unsigned	 one = 1;
+	const char	*why = NULL;
+	struct change	*c = change_parse(text, "e.1", &why);
+
+	(void)state;
+	c->extra = &one;
+	c->free_extra = free_extra;
+	change_unref(change_ref(c));
+	assert_int_equal(extras_freed, 0);
+	change_unref_cb(c);
+	assert_int_equal(extras_freed, 1);
+}
+
+static void
 the_frame_is_one_event_with_the_text_unchanged(void **state)
 {
 	const char	*why = NULL;
@@ -80,6 +178,12 @@ a_snapshot_wraps_the_record(void **state)
 	assert_string_equal(c->frame, "event: snapshot\ndata: {\"record\":{\"seq\":9,\"symbol\":\"A/B\"}}\n\n");
 	assert_string_equal(c->symbol, "A/B");
 	change_unref(c);
+	c = change_snapshot("{\"seq\":9,\"id\":4,\"updated_at\":\"2026-11-23T10:57:25+00:00\",\"entry\":1.50}", &why);
+	assert_int_equal(c->op, CHANGE_INSERT);
+	assert_int_equal(c->id, 4);
+	assert_string_equal(c->at, "2026-11-23T10:57:25+00:00");
+	assert_field(c, "entry", "1.50");
+	change_unref(c);
 	assert_null(change_snapshot("[]", &why));
 	assert_null(change_snapshot("{}", &why));
 }
@@ -108,6 +212,9 @@ main(void)
 {
 	const struct CMUnitTest	 tests[] = {
 		cmocka_unit_test(what_filters_and_clocks_need_is_read),
+		cmocka_unit_test(what_an_event_is_about_is_read_and_without_an_op_the_kind_tells_it),
+		cmocka_unit_test(a_column_is_the_json_that_stands_there),
+		cmocka_unit_test(what_was_made_of_it_goes_with_the_last_reference),
 		cmocka_unit_test(the_frame_is_one_event_with_the_text_unchanged),
 		cmocka_unit_test(a_newline_between_tokens_cannot_end_the_data_line),
 		cmocka_unit_test(a_deletion_and_an_oversized_event_are_told_apart),

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <event2/event.h>
-#include <event2/http.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -12,12 +11,17 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/conf.h"
+#include "relay/access.h"
 #include "relay/change.h"
+#include "relay/connection.h"
 #include "relay/cursor.h"
 #include "relay/filter.h"
 #include "relay/history.h"
 #include "relay/listener.h"
+#include "relay/request.h"
 #include "relay/ring.h"
+#include "relay/server.h"
 #include "relay/stats.h"
 #include "relay/stream.h"
 
@@ -127,13 +131,14 @@ batch_at(const struct batch *b, size_t i)
 /* One stream between a real server and a real client. */
 struct fixture {
 	struct event_base	*base;
-	struct evhttp		*server;
+	struct server		*server;
 	struct ring		*ring;
 	struct stats		 stats;
 	struct stream_context	 context;
 	struct filter		*filter;
 	struct cursor		 after;
 	bool			 has_after, dead;
+	struct access		*access;	/* of the request to come; owned */
 	struct stream		*stream;
 	int			 client;
 	char			*text;		/* what it got */
@@ -150,10 +155,16 @@ dead_cb(struct stream *s, void *arg)
 }
 
 static void
-request_cb(struct evhttp_request *req, void *arg)
+handle(struct request *req, void *arg)
 {
 	struct fixture	*f = arg;
 
+	/* As the server does with who has asked. */
+	if (f->access != NULL) {
+		access_unref(req->access);
+		req->access = f->access;
+		f->access = NULL;
+	}
 	f->stream = stream_new(&f->context, req, f->filter, f->has_after ? &f->after : NULL);
 	stream_start(f->stream);
 }
@@ -164,16 +175,20 @@ begin(const char *symbol, int64_t after)
 	struct fixture		*f = calloc(1, sizeof(*f));
 	struct sockaddr_in	 address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t		 len = sizeof(address);
-	struct evhttp_bound_socket *bound;
+	static const struct server_route routes[] = { { NULL, REQUEST_GET, 0, false, handle } };
+	const struct conf_list	 none = { 0 };
+	struct server_params	 params = {
+		.names = &none, .origins = &none, .max_connections = 10, .max_per_address = 10, .request_ms = 10000, .idle_ms = 10000
+	};
+	int			 listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	char			 why[160];
 	int			 small = 4096;
 	static const char	 request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 	f->base = event_base_new();
-	f->server = evhttp_new(f->base);
 	f->ring = ring_new(RING_EVENTS, 1 << 30);
 	f->context = (struct stream_context){
-		.ring = f->ring, .stats = &f->stats, .client_buffer = 1 << 20, .keepalive_us = KEEPALIVE_US,
+		.reader = { .ring = f->ring, .stats = &f->stats }, .client_buffer = 1 << 20, .keepalive_us = KEEPALIVE_US,
 		.dead = dead_cb, .arg = f,
 	};
 	f->has_after = after >= 0;
@@ -182,9 +197,12 @@ begin(const char *symbol, int64_t after)
 		f->filter = filter_new();
 		assert_int_equal(filter_set(f->filter, "symbol", symbol, why, sizeof(why)), FILTER_SET_OK);
 	}
-	evhttp_set_gencb(f->server, request_cb, f);
-	bound = evhttp_bind_socket_with_handle(f->server, "127.0.0.1", 0);
-	assert_int_equal(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len), 0);
+	params.routes = routes;
+	params.stats = &f->stats;
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &len), 0);
+	f->server = server_new(f->base, &listening, 1, &params, f);
 	f->client = socket(AF_INET, SOCK_STREAM, 0);
 	setsockopt(f->client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	assert_int_equal(connect(f->client, (struct sockaddr *)&address, len), 0);
@@ -207,7 +225,7 @@ static void
 end(struct fixture *f)
 {
 	stream_free(f->stream);
-	evhttp_free(f->server);
+	server_free(f->server);
 	ring_free(f->ring);
 	event_base_free(f->base);
 	close(f->client);
@@ -451,6 +469,58 @@ a_snapshot_that_is_not_read_is_given_up(void **state)
 	batch_unref(&snapshot);
 }
 
+static void
+a_token_for_some_symbols_shows_those_and_deletions_only(void **state)
+{
+	struct fixture	*f = begin(NULL, -1);
+	char		*symbols[] = { (char[]){ "A/B" } };
+	const char	*why = NULL;
+	struct change	*c;
+
+	(void)state;
+	f->access = access_new("some", ACCESS_READ, symbols, 1, 0);
+	ring_clear(f->ring, 10);
+	open_stream(f);
+	push(f, 11, "A/B");
+	push(f, 12, "C/D");
+	/* Whose it is is not known. */
+	c = change_parse("{\"seq\":13,\"kind\":\"acked\",\"record\":{\"strategy\":\"x\"}}", EPOCH, &why);
+	ring_push(f->ring, c);
+	change_unref(c);
+	c = change_parse("{\"seq\":14,\"kind\":\"deleted\",\"id\":3,\"record\":null}", EPOCH, &why);
+	ring_push(f->ring, c);
+	change_unref(c);
+	stream_pump(f->stream);
+	expect(f, "id: " EPOCH "-14\ndata");
+	assert_non_null(strstr(f->text, "id: " EPOCH "-11\ndata"));
+	assert_null(strstr(f->text, "id: " EPOCH "-12\n"));
+	assert_null(strstr(f->text, "id: " EPOCH "-13\n"));
+	end(f);
+}
+
+static void
+a_stream_ends_with_its_token(void **state)
+{
+	struct fixture	*f = begin(NULL, -1);
+	int64_t		 now_us = clock_mono_us();
+
+	(void)state;
+	f->access = access_new("soon", ACCESS_READ, NULL, 0, 1000 * SECOND_US);
+	ring_clear(f->ring, 10);
+	open_stream(f);
+	f->context.wall_now_us = 999 * SECOND_US;
+	stream_tick(f->stream, now_us, true);
+	assert_false(f->dead);
+	f->context.wall_now_us = 1001 * SECOND_US;
+	stream_tick(f->stream, now_us, true);
+	assert_true(f->dead);
+	expect(f, "\n\n: the token has expired\n\n");
+	/* What comes until it is freed is not for it. */
+	push(f, 11, "A/B");
+	stream_pump(f->stream);
+	end(f);
+}
+
 int
 main(void)
 {
@@ -462,6 +532,8 @@ main(void)
 		cmocka_unit_test(a_page_that_is_not_taken_is_given_back_and_continued_later),
 		cmocka_unit_test(a_stalled_reader_of_history_costs_nothing_and_is_not_hung_up_on),
 		cmocka_unit_test(a_snapshot_that_is_not_read_is_given_up),
+		cmocka_unit_test(a_token_for_some_symbols_shows_those_and_deletions_only),
+		cmocka_unit_test(a_stream_ends_with_its_token),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ static unsigned		 calls;
 static struct event_base *loop;
 
 struct stream *
-stream_new(const struct stream_context *context, struct evhttp_request *req, struct filter *filter,
+stream_new(const struct stream_context *context, struct request *req, struct filter *filter,
     const struct cursor *cursor)
 {
 	(void)context, (void)req, (void)filter, (void)cursor;
@@ -48,6 +48,18 @@ stream_begin(struct stream *s)
 
 void
 stream_pump(struct stream *s)
+{
+	(void)s;
+}
+
+void
+stream_prefetch(const struct stream *s)
+{
+	(void)s;
+}
+
+void
+stream_prefetch_parts(const struct stream *s)
 {
 	(void)s;
 }

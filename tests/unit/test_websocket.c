@@ -108,7 +108,7 @@ static void
 answer_upgrade(struct fixture *f)
 {
 	struct evbuffer	*input = bufferevent_get_input(f->peer);
-	char		 key[UPGRADE_KEY_MAX] = "", accept[UPGRADE_KEY_MAX], text[1024], *at;
+	char		 key[HANDSHAKE_KEY_MAX] = "", accept[HANDSHAKE_KEY_MAX], text[1024], *at;
 	size_t		 len = evbuffer_get_length(input);
 
 	assert_true(len < sizeof(f->request));
@@ -125,7 +125,7 @@ answer_upgrade(struct fixture *f)
 		at = strstr(f->request, "Sec-WebSocket-Key: ");
 		assert_non_null(at);
 		assert_int_equal(sscanf(at, "Sec-WebSocket-Key: %31s", key), 1);
-		upgrade_accept(key, accept);
+		handshake_accept(key, accept);
 		snprintf(text, sizeof(text), "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\n"
 		    "connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
 		    f->reply_twice ? "Sec-WebSocket-Accept: " : "", f->reply_twice ? accept : "", f->reply_twice ? "\r\n" : "");
@@ -1243,10 +1243,10 @@ keepalive_decides_by_the_clock(void **state)
 static void
 the_accept_is_that_of_the_rfc(void **state)
 {
-	char	 accept[UPGRADE_KEY_MAX];
+	char	 accept[HANDSHAKE_KEY_MAX];
 
 	(void)state;
-	assert_string_equal(upgrade_accept("dGhlIHNhbXBsZSBub25jZQ==", accept), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+	assert_string_equal(handshake_accept("dGhlIHNhbXBsZSBub25jZQ==", accept), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
 
 static void
