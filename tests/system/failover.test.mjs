@@ -5,11 +5,14 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { Site, command, simFeed, until } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
-import { insertSql } from './lib/signals.mjs';
 import { Receiver } from './lib/receiver.mjs';
 import { section } from './lib/webhooks.mjs';
 
 const BIN = `/usr/lib/postgresql/${fs.readdirSync('/usr/lib/postgresql').filter((v) => fs.existsSync(`/usr/lib/postgresql/${v}/bin/initdb`)).sort((a, b) => b - a)[0]}/bin`;
+
+const insertSql = (symbols) => `INSERT INTO signals (exchange, symbol, timeframe, strategy, side, candle_open_time, candle_close_time, entry,
+  stop_loss, initial_stop, targets, confidence, reason, generated_at, expires_at)
+  SELECT 'test', ${symbols}, '1m', 'by_hand', 'long', '2026-01-01', '2026-01-01 00:01', 100, 99, 99, '{102}', 0.5, 'because', now(), '2126-01-02'`;
 
 // As the user that runs the servers.
 const asServer = (file, ...args) => (process.getuid() === 0 ? ['runuser', '-u', 'postgres', '--', file, ...args] : [file, ...args]);

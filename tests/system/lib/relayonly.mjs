@@ -3,13 +3,13 @@ import fs from 'node:fs';
 import { Site } from './site.mjs';
 
 // `process` holds further keys of [process relay], `sections` whole sections; the rest is as in Site.configure().
-export async function relayOnly(t, { process: keys = '', sections = '', ...conf } = {}) {
+export async function relayOnly(t, { process: keys = '', sections = '', migrate = true, start = true, ...conf } = {}) {
   const site = await Site.create(t);
   site.configure({ ...conf, processes: undefined });
   fs.writeFileSync(site.conf, fs.readFileSync(site.conf, 'utf8').replace(/\[process generator\]\ncommand = .*\n/, '')
     .replace('[process relay]', `[process relay]\n${keys}`) + sections);
-  await site.migrate();
-  await site.start();
+  if (migrate) await site.migrate();
+  if (start) await site.start();
   endsWell(site);
   return site;
 }
@@ -18,7 +18,7 @@ export async function relayOnly(t, { process: keys = '', sections = '', ...conf 
 // its log knows of no crash and of no sanitizer's report, in any of its lives.
 function endsWell(site) {
   site.destroy = async () => {
-    if (site.watchdog.exitCode === null && site.watchdog.signalCode === null) await site.stop();
+    if (site.watchdog?.exitCode === null && site.watchdog.signalCode === null) await site.stop();
     const bad = site.log('relay').split('\n').filter((line) => /Sanitizer|runtime error:| crash: | fatal /.test(line));
     await Site.prototype.destroy.call(site);
     if (bad.length > 0) throw new Error(`the relay's log: ${bad.slice(0, 5).join('\n')}`);
