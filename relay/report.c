@@ -22,6 +22,7 @@
 #include "relay/settings.h"
 #include "relay/streams.h"
 #include "relay/webhooks.h"
+#include "relay/webhooks_api.h"
 
 #define WATCHDOG_STATUS_MAX	262144	/* bytes */
 
@@ -258,6 +259,7 @@ report_metrics(const struct relay *r, struct request *req)
 	put_health(m, r);
 	put_way(m, &r->stats);
 	put_clients(m, r);
+	webhooks_api_metrics(r->webhooks_api, m, listener_cursor(r->listener));
 	text = metrics_text(m, &len);
 	request_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", text, len);
 	metrics_free(m);
