@@ -3,13 +3,13 @@ import fs from 'node:fs';
 import { Site } from './site.mjs';
 
 // `process` holds further keys of [process relay], `sections` whole sections; the rest is as in Site.configure().
-export async function relayOnly(t, { process: keys = '', sections = '', ...conf } = {}) {
+export async function relayOnly(t, { process: keys = '', sections = '', migrate = true, start = true, ...conf } = {}) {
   const site = await Site.create(t);
   site.configure({ ...conf, processes: undefined });
   fs.writeFileSync(site.conf, fs.readFileSync(site.conf, 'utf8').replace(/\[process generator\]\ncommand = .*\n/, '')
     .replace('[process relay]', `[process relay]\n${keys}`) + sections);
-  await site.migrate();
-  await site.start();
+  if (migrate) await site.migrate();
+  if (start) await site.start();
   return site;
 }
 
