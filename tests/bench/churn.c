@@ -3,8 +3,9 @@
  *
  *	churn -u URL -n CONNECTIONS -p PID [-k sse|ws|realtime] [-b AT_ONCE]
  *
- * AT_ONCE of them connect, are answered, and hang up, half of them with a reset; at every tenth of the way one line: memory
- * and descriptors of the server with none of them left.
+ * AT_ONCE of them connect, are answered, and hang up, half of them with a reset; the next come when the server has noticed,
+ * for memory goes with how many there are at a time.  At every tenth of the way one line: memory and descriptors of the
+ * server with none of them left.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +27,8 @@ ignore(struct subscriber *s, const char *text, size_t len, int64_t now_ns, void 
 static struct proc_usage
 when_gone(pid_t server, long descriptors)
 {
-	for (int ms = 0; ms < GONE_MS && proc_usage(server).descriptors > descriptors; ms += 10)
-		proc_sleep_ms(10);
+	for (int ms = 0; ms < GONE_MS && proc_usage(server).descriptors > descriptors; ms++)
+		proc_sleep_ms(1);
 	return proc_usage(server);
 }
 
@@ -51,7 +52,7 @@ int
 main(int argc, char **argv)
 {
 	struct crowd_params	 params = { .kind = CROWD_SSE, .count = 500, .retry_ms = 0, .spread = true, .message = ignore };
-	struct proc_usage	 none, now;
+	struct proc_usage	 none, now = { 0 };
 	struct crowd		*c;
 	size_t			 total = 0, done = 0;
 	pid_t			 server = 0;
@@ -77,8 +78,8 @@ main(int argc, char **argv)
 		for (; done < total / 10 * tenth; done += params.count) {
 			crowd_open(c, params.count);
 			crowd_hang_up(c);
+			now = when_gone(server, none.descriptors);
 		}
-		now = when_gone(server, none.descriptors);
 		now.cpu_ns -= none.cpu_ns;
 		tell(done, &now, began);
 	}

@@ -207,7 +207,7 @@ is_complete(const struct truth *t)
 
 /* True when there is nothing to complain about. */
 static bool
-report(const struct group *g, const struct truth *t)
+report_group(const struct group *g, const struct truth *t)
 {
 	int64_t	*seqs = calloc(t->count + 1, sizeof(*seqs)), late_ns = 0;
 	size_t	 count, missed = 0, disordered = 0, repeated = 0, unknown = 0, expected = 0, lacking = 0, one;
@@ -237,6 +237,22 @@ report(const struct group *g, const struct truth *t)
 		printf(" connects=%llu", (unsigned long long)hooks_connects(hooks));
 	printf("\n");
 	return strncmp(g->name, "bridge", 6) == 0 || (missed == 0 && disordered == 0 && unknown == 0);
+}
+
+static void
+release(struct truth *t)
+{
+	free(t->seqs);
+	free(t->symbols);
+	for (size_t i = 0; i < group_count; i++) {
+		for (size_t k = 0; k < groups[i].count; k++)
+			tally_release(&groups[i].tallies[k]);
+		free(groups[i].tallies);
+		if (groups[i].crowd != NULL)
+			crowd_free(groups[i].crowd);
+		else
+			hooks_free(hooks);
+	}
 }
 
 static pid_t
@@ -293,6 +309,7 @@ main(int argc, char **argv)
 		turn();
 	printf("signals=%zu\n", truth.count);
 	for (size_t i = 0; i < group_count; i++)
-		ok &= report(&groups[i], &truth);
+		ok &= report_group(&groups[i], &truth);
+	release(&truth);
 	return ok ? 0 : 1;
 }

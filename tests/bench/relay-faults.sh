@@ -63,8 +63,13 @@ C
 	else
 		echo 'the Node bridge is not installed: left out' >&2
 	fi
-	restart="sh etc/cluster.sh kill $dir; sh etc/cluster.sh restart $dir"
-	faults="sleep 2; for i in \$(seq ${FAULTS:-10}); do $kill_relay; [ ! -e $dir/bridge.pid ] || kill -9 \$(cat $dir/bridge.pid); sleep 2; $restart; sleep 3; done"
+	# By turns: the relay, then the database; the relay while the database is away.  The waits hit ever other moments.
+	kill="$kill_relay; [ ! -e $dir/bridge.pid ] || kill -9 \$(cat $dir/bridge.pid)"
+	away="sh etc/cluster.sh kill $dir" back="sh etc/cluster.sh restart $dir"
+	faults="sleep 2; for i in \$(seq ${FAULTS:-10}); do
+		if [ \$((i % 2)) = 1 ]; then $kill; sleep 1.\$((i * 37 % 90 + 10)); $away; $back; else $away; $kill; sleep 0.\$((i * 17 % 90 + 10)); $back; fi
+		sleep 3.\$((i * 53 % 90 + 10))
+	done"
 	# shellcheck disable=SC2086 # lists of words
 	"$build/bench/faithful" -d "$db" -r "${RATE:-500}" -b "${BATCH:-50}" \
 		$([ "${SSE:-200}" = 0 ] || echo "-g sse:sse:${SSE:-200}:http://127.0.0.1:$relay_port/v1/stream") \

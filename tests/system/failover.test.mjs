@@ -5,6 +5,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { Site, command, simFeed, until } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
+import { Receiver } from './lib/receiver.mjs';
+import { section } from './lib/webhooks.mjs';
 
 const BIN = `/usr/lib/postgresql/${fs.readdirSync('/usr/lib/postgresql').filter((v) => fs.existsSync(`/usr/lib/postgresql/${v}/bin/initdb`)).sort((a, b) => b - a)[0]}/bin`;
 
@@ -182,4 +184,32 @@ test('a promotion that has lost events: who has seen them is told to begin anew,
   const late = new EventStream(site, '/v1/stream', { lastId: place[5], reconnect: false });
   await until('who has is told', () => late.events.length > 0);
   assert.deepEqual([late.events[0].event, late.events[0].data.reason], ['reset', 'epoch']);
+});
+
+test('webhooks go over too: what the new server has is delivered, what comes twice has its id, and numbers used again are no repeats', async (t) => {
+  const { site, standby } = await pair(t, { processes: undefined });
+  const receiver = await Receiver.create(t);
+  fs.writeFileSync(site.conf, `${fs.readFileSync(site.conf, 'utf8').replace(/\[process generator\]\ncommand = .*\n/, '')}${section(site, 'all', { receiver })}`);
+  await site.start();
+  const running = () => until('the webhook runs', async () => (await site.json('/v1/webhooks')).webhooks[0].state === 'running', 60000);
+  await running();
+  const symbols = () => receiver.taken.map((got) => JSON.parse(got.body).data.record.symbol.replace('/USDT', ''));
+  const names = (name, count) => Array.from({ length: count }, (_, i) => `${name}${i}`);
+  for (const name of names('KEPT', 5)) await site.sql(insertSql(`'${name}/USDT'`));
+  await until('the standby has them', async () => await newest(standby) === 5);
+  standby.end();
+  for (const name of names('LOST', 3)) await site.sql(insertSql(`'${name}/USDT'`));
+  await until('all eight', () => receiver.taken.length === 8);
+  await until('and its place is saved', async () => await site.value('SELECT seq FROM webhooks') === '8');
+  await site.postgres('kill');
+  standby.start();
+  standby.promote();
+  await running();
+  // The lost ones' numbers again.
+  await standby.sql("SELECT setval('signal_seq', 5)");
+  for (const name of names('NEW', 5)) await standby.sql(insertSql(`'${name}/USDT'`));
+  const want = [...names('KEPT', 5), ...names('LOST', 3), ...names('NEW', 5)];
+  await until('the new ones', () => receiver.taken.length >= want.length, 60000);
+  assert.deepEqual([symbols(), receiver.bad], [want, []]);
+  assert.deepEqual((await standby.sql('SELECT seq FROM signal_events ORDER BY seq')).map(([seq]) => Number(seq)), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });

@@ -6,7 +6,7 @@ import net from 'node:net';
 import { Site, freePort, program, root, simFeed, until } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
 import { SERVER, Wire, listening } from './lib/netns.mjs';
-import { insert, relayOnly } from './lib/signals.mjs';
+import { insert, relayOnly } from './lib/relayonly.mjs';
 
 const log = async (site) => (await site.sql('SELECT seq FROM signal_events ORDER BY seq')).map(([seq]) => Number(seq));
 

@@ -348,7 +348,8 @@ keep_rest(struct subscriber *s, const char *bytes, size_t len)
 		if ((s->rest = realloc(s->rest, s->rest_size)) == NULL)
 			proc_die("memory", strerror(errno));
 	}
-	memcpy(s->rest, bytes, len);
+	if (len > 0)
+		memcpy(s->rest, bytes, len);
 	s->rest_len = len;
 }
 
@@ -359,7 +360,8 @@ readable(struct subscriber *s)
 	size_t	 len, at = 0, taken;
 	int64_t	 now;
 
-	memcpy(input, s->rest, s->rest_len);
+	if (s->rest_len > 0)
+		memcpy(input, s->rest, s->rest_len);
 	n = read(s->fd, input + s->rest_len, INPUT_BYTES);
 	now = proc_now_ns();
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))

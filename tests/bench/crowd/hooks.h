@@ -11,7 +11,7 @@ typedef void (*hooks_fn)(size_t index, const char *body, size_t len, int64_t now
 
 /* Listens on 127.0.0.1.  What is no such POST ends the program. */
 struct hooks	*hooks_new(int port, size_t count, hooks_fn take, void *arg);
-void		 hooks_free(struct hooks *h);
+void		 hooks_free(struct hooks *h);	/* the callers' connections end with the program */
 
 /* Readable when hooks_turn() has something to do.  Owned by the hooks. */
 int		 hooks_fd(const struct hooks *h);
