@@ -45,6 +45,7 @@ UNIT	= $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ	= $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH	= $(patsubst tests/bench/%.c,$B/bench/%,$(filter-out %/wallclock.c,$(wildcard tests/bench/*.c))) $B/bench/wallclock.so
 SUPERV	= $(call objects,tests/bench/superv)
+CROWD	= $(call objects,tests/bench/crowd) $B/tests/bench/superv/proc.o
 PARTS	= $(filter-out %/main.o %/cli.o,$(COMMON) $(WATCHDOG) $(CLI) $(GENERATOR) $(RELAY))
 LIBS_ALL = -levent_openssl -levent_extra -levent_core -lwslay -lssl -lcrypto -lpq -linih -lz -lm
 
@@ -115,6 +116,10 @@ $B/bench/beater: tests/bench/beater.c
 $B/bench/supervise: $B/tests/bench/supervise.o $(SUPERV) $B/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^
+# Clients and floor of the relay: nothing of the suite in them.
+$B/bench/fan $B/bench/churn $B/bench/faithful $B/bench/poster: $B/bench/%: $B/tests/bench/%.o $(CROWD)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $^ -lpq
 $B/bench/wallclock.so: tests/bench/wallclock.c
 	@mkdir -p $(@D)
 	$(CC) $(STRICT) $(CFLAGS) $(DEFS) -MMD -MP $(CPPFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<

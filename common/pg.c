@@ -5,12 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/pg_dial.h"
+#include "common/pg_pooler.h"
 #include "common/pg_result.h"
+
+#define READS_MAX	64	/* of libpq in one turn of the loop */
 
 /* A command or a sync that the server has not answered. */
 struct command {
@@ -23,15 +28,22 @@ struct command {
 	struct command	*next;
 };
 
-enum pg_state { PG_WAITING, PG_CONNECTING, PG_UP };
+enum pg_state { PG_WAITING, PG_CONNECTING, PG_PROVING, PG_UP };
 
 struct pg {
 	struct event_base	*base;
 	struct event		*io, *timer, *answer_timer;
-	PGconn			*conn;
+	struct pg_dial		*dial;
+	PGconn			*conn;		/* from PG_PROVING on */
 	enum pg_state		 state;
 	char			*name, *conninfo;
-	unsigned		 connect_timeout_ms, answer_timeout_ms;
+	unsigned		 answer_timeout_ms;
+	bool			 needs_session;
+	/* While it is proven that a pooler leaves us a session of our own. */
+	struct pg_pooler	*pooler;
+	char			 proof[40];	/* the channel */
+	bool			 met_pooler;	/* that did not, at the last attempt */
+	bool			 is_direct;
 	struct backoff		 backoff;
 	struct pg_handler	 handler;
 	void			*arg;
@@ -45,9 +57,10 @@ struct pg {
 	int64_t			 connected_us, up_since_us;
 };
 
-static void	 connect_start(struct pg *pg);
 static void	 connection_lost(struct pg *pg);
+static void	 flush(struct pg *pg);
 static void	 io_cb(evutil_socket_t fd, short what, void *arg);
+static int	 query(struct pg *pg, const char *sql, pg_cb cb, pg_cb end);
 
 /* Events */
 
@@ -152,6 +165,9 @@ drop(struct pg *pg)
 	unwatch(pg);
 	event_del(pg->timer);
 	event_del(pg->answer_timer);
+	pg_dial_stop(pg->dial);
+	pg_pooler_free(pg->pooler);
+	pg->pooler = NULL;
 	PQfinish(pg->conn);
 	pg->conn = NULL;
 	pg->state = PG_WAITING;
@@ -175,6 +191,7 @@ attempt_failed(struct pg *pg, const char *why)
 
 	pg_copy_error(error, why);
 	retry_later(pg, "cannot connect to the database", error);
+	fail_all(pg);
 }
 
 static void
@@ -185,6 +202,10 @@ connection_lost(struct pg *pg)
 	pg_copy_error(error, PQerrorMessage(pg->conn));
 	if (error[0] == '\0')
 		snprintf(error, sizeof(error), "the server closed the connection");
+	if (pg->state == PG_PROVING) {
+		attempt_failed(pg, error);
+		return;
+	}
 	pg->connected_us += clock_mono_us() - pg->up_since_us;
 	pg->last_logged_us = 0;
 	retry_later(pg, "connection lost", error);
@@ -196,28 +217,24 @@ connection_lost(struct pg *pg)
 void
 pg_reset(struct pg *pg, const char *why)
 {
-	if (pg->state != PG_UP)
+	if (pg->conn == NULL)
 		return;
 	log_warnx(pg->name, "dropping the connection why=\"%s\"", why);
 	pg->broken = true;
 	event_active(pg->io, EV_READ, 0);	/* lost from the loop, not from under the caller */
 }
 
+/* Connecting */
+
 static void
-connected(struct pg *pg)
+session_is_ours(struct pg *pg)
 {
-	if (PQsetnonblocking(pg->conn, 1) == -1 || PQenterPipelineMode(pg->conn) == 0) {
-		attempt_failed(pg, PQerrorMessage(pg->conn));
-		return;
-	}
-	event_del(pg->timer);
+	pg->met_pooler = false;
 	backoff_reset(&pg->backoff);
 	pg->state = PG_UP;
 	pg->connects++;
 	pg->up_since_us = clock_mono_us();
 	pg->last_error[0] = '\0';
-	pg->group = (struct pg_result){ .ok = true };
-	watch(pg, EV_READ);
 	log_info(pg->name, "connected host=%s port=%s database=%s user=%s backend_pid=%d server=%s attempts=%llu",
 	    PQhost(pg->conn), PQport(pg->conn), PQdb(pg->conn), PQuser(pg->conn), PQbackendPID(pg->conn),
 	    PQparameterStatus(pg->conn, "server_version"), (unsigned long long)pg->attempts);
@@ -226,68 +243,107 @@ connected(struct pg *pg)
 }
 
 static void
-connect_step(struct pg *pg)
-{
-	switch (PQconnectPoll(pg->conn)) {
-	case PGRES_POLLING_READING:
-		watch(pg, EV_READ);
-		break;
-	case PGRES_POLLING_WRITING:
-		watch(pg, EV_WRITE);
-		break;
-	case PGRES_POLLING_OK:
-		connected(pg);
-		break;
-	default:
-		attempt_failed(pg, PQerrorMessage(pg->conn));
-	}
-}
-
-/* libpq's notices (of triggers, say) would go to stderr unformatted. */
-static void
-notice_cb(void *arg, const char *message)
+pooler_cb(const char *why, void *arg)
 {
 	struct pg	*pg = arg;
 	char		 line[PG_ERROR_MAX];
 
-	pg_copy_error(line, message);
-	log_debug(pg->name, "notice text=\"%s\"", line);
+	pg->met_pooler = true;
+	snprintf(line, sizeof(line), "%.60s port %.8s: %s", PQhost(pg->conn), PQport(pg->conn), why);
+	attempt_failed(pg, line);
 }
 
 static void
-connect_start(struct pg *pg)
+listening_cb(const struct pg_result *res, void *arg)
 {
-	char		 application[64];
-	/* Later words win: what the conninfo says goes over our defaults. */
-	const char	*keys[] = { "application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
-			    "tcp_user_timeout", "target_session_attrs", "dbname", NULL };
-	const char	*values[] = { application, "4", "2", "2", "8000", "read-write", pg->conninfo, NULL };
+	struct pg	*pg = arg;
 
-	snprintf(application, sizeof(application), "tocsin-%s", pg->name);
-	pg->attempts++;
-	if ((pg->conn = PQconnectStartParams(keys, values, 1)) == NULL)
-		fatalx(pg->name, "out of memory");
-	PQsetNoticeProcessor(pg->conn, notice_cb, pg);
-	pg->state = PG_CONNECTING;
-	if (PQstatus(pg->conn) == CONNECTION_BAD) {
+	if (pg_lost(res))
+		return;
+	pg->pooler = pg_pooler_new(pg->base, pg->conninfo, pg->proof, pooler_cb, pg);
+}
+
+/* A pooler knows the number of none of its servers' processes, or tells one of its own. */
+static void
+backend_cb(const struct pg_result *res, void *arg)
+{
+	struct pg	*pg = arg;
+
+	pg->is_direct = pg_ok(res) && pg_int(res, 0, 0) == PQbackendPID(pg->conn);
+}
+
+/* Nothing is pending any more: whoever is told that the session is up may begin as he likes. */
+static void
+judge_cb(const struct pg_result *res, void *arg)
+{
+	struct pg	*pg = arg;
+	char		 sql[64];
+
+	if (pg_lost(res))
+		return;
+	if (pg->is_direct) {
+		session_is_ours(pg);
+		return;
+	}
+	snprintf(pg->proof, sizeof(pg->proof), "tocsin_proof_%08x%08x", backoff_random(), backoff_random());
+	snprintf(sql, sizeof(sql), "LISTEN %s", pg->proof);
+	(void)query(pg, sql, NULL, listening_cb);
+}
+
+static void
+unlistened_cb(const struct pg_result *res, void *arg)
+{
+	if (!pg_lost(res))
+		session_is_ours(arg);
+}
+
+static void
+proven(struct pg *pg)
+{
+	if (pg->pooler == NULL)
+		return;
+	pg_pooler_free(pg->pooler);
+	pg->pooler = NULL;
+	log_info(pg->name, "a pooler in session mode stands between");
+	(void)query(pg, "UNLISTEN *", NULL, unlistened_cb);
+}
+
+static void
+dialled_cb(PGconn *conn, const char *why, void *arg)
+{
+	struct pg	*pg = arg;
+
+	if (conn == NULL) {
+		pg->met_pooler = false;
+		attempt_failed(pg, why);
+		return;
+	}
+	pg->conn = conn;
+	if (PQsetnonblocking(pg->conn, 1) == -1 || PQenterPipelineMode(pg->conn) == 0) {
 		attempt_failed(pg, PQerrorMessage(pg->conn));
 		return;
 	}
-	arm(pg->timer, pg->connect_timeout_ms);
-	watch(pg, EV_WRITE);
+	pg->group = (struct pg_result){ .ok = true };
+	pg->is_direct = !pg->needs_session;
+	pg->state = PG_PROVING;
+	watch(pg, EV_READ);
+	if (pg->needs_session)
+		(void)query(pg, "SELECT pg_backend_pid()", backend_cb, judge_cb);
+	else
+		session_is_ours(pg);
 }
 
-/* One timer: the wait before an attempt, or the limit of one under way. */
 static void
 timer_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct pg	*pg = arg;
 
 	(void)fd, (void)what;
-	if (pg->state == PG_CONNECTING)
-		attempt_failed(pg, "no answer to the connection attempt");
-	else if (pg->state == PG_WAITING)
-		connect_start(pg);
+	if (pg->state != PG_WAITING)
+		return;
+	pg->attempts++;
+	pg->state = PG_CONNECTING;
+	pg_dial_start(pg->dial);
 }
 
 static void
@@ -297,7 +353,7 @@ answer_timer_cb(evutil_socket_t fd, short what, void *arg)
 	int64_t		 left_us;
 
 	(void)fd, (void)what;
-	if (pg->state != PG_UP || pg->queue == NULL)
+	if (pg->conn == NULL || pg->queue == NULL)
 		return;
 	left_us = pg->queue->turn_us + (int64_t)pg->answer_timeout_ms * 1000 - clock_mono_us();
 	if (left_us > 0)
@@ -388,7 +444,9 @@ take_notifications(struct pg *pg)
 	PGnotify	*n;
 
 	while (!pg->broken && (n = PQnotifies(pg->conn)) != NULL) {
-		if (pg->handler.notify != NULL)
+		if (pg->state == PG_PROVING && strcmp(n->relname, pg->proof) == 0)
+			proven(pg);
+		else if (pg->handler.notify != NULL)
 			pg->handler.notify(n->relname, n->extra, pg->arg);
 		PQfreemem(n);
 	}
@@ -405,19 +463,34 @@ flush(struct pg *pg)
 		watch(pg, (short)(EV_READ | (left == 1 ? EV_WRITE : 0)));
 }
 
+/*
+ * libpq reads some 16 kB at a time.  What more has come belongs to the same
+ * turn of the loop: a burst of notifications reaches their readers as one.
+ */
+static void
+read_all(struct pg *pg, evutil_socket_t fd)
+{
+	int	 waiting = 1;
+
+	for (int rounds = 0; waiting > 0 && rounds < READS_MAX; rounds++) {
+		if (PQconsumeInput(pg->conn) == 0) {
+			pg->broken = true;
+			return;
+		}
+		take_notifications(pg);
+		if (pg->broken || ioctl(fd, FIONREAD, &waiting) == -1)
+			return;
+	}
+}
+
 static void
 io_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct pg	*pg = arg;
 
-	(void)fd;
-	if (pg->state == PG_CONNECTING) {
-		connect_step(pg);
-		return;
-	}
 	pg->in_callback = true;
-	if ((what & EV_READ) && PQconsumeInput(pg->conn) == 0)
-		pg->broken = true;
+	if (what & EV_READ)
+		read_all(pg, fd);
 	/* What arrived before a loss is still good. */
 	take_notifications(pg);
 	take_results(pg);
@@ -441,8 +514,9 @@ pg_new(struct event_base *base, const struct pg_params *params, const struct pg_
 	pg->base = base;
 	pg->name = xstrdup(params->name);
 	pg->conninfo = xstrdup(params->conninfo);
-	pg->connect_timeout_ms = params->connect_timeout_ms;
 	pg->answer_timeout_ms = params->answer_timeout_ms;
+	pg->needs_session = params->needs_session;
+	pg->dial = pg_dial_new(base, params->name, params->conninfo, params->connect_timeout_ms, dialled_cb, pg);
 	pg->backoff = (struct backoff){ .base_ms = params->backoff_base_ms, .max_ms = params->backoff_max_ms };
 	pg->handler = *handler;
 	pg->arg = arg;
@@ -474,7 +548,9 @@ pg_free(struct pg *pg)
 		PQclear(pg->queue->res);
 		pop(pg);
 	}
+	pg_pooler_free(pg->pooler);
 	PQfinish(pg->conn);
+	pg_dial_free(pg->dial);		/* after the connection: libpq's notices use its name */
 	free(pg->name);
 	free(pg->conninfo);
 	free(pg);
@@ -499,12 +575,29 @@ sent(struct pg *pg, int ok, bool is_sync, pg_cb cb, void *arg)
 	return 0;
 }
 
+static int
+send_text(struct pg *pg, const char *sql, int count, const char *const *values, pg_cb cb, void *arg)
+{
+	return sent(pg, PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0), false, cb, arg);
+}
+
+/* A group of its own, also before the session is anybody else's. */
+static int
+query(struct pg *pg, const char *sql, pg_cb cb, pg_cb end)
+{
+	if (send_text(pg, sql, 0, NULL, cb, pg) == -1 || sent(pg, PQpipelineSync(pg->conn), true, end, pg) == -1)
+		return -1;
+	if (!pg->in_callback)
+		flush(pg);
+	if (pg->broken)
+		event_active(pg->io, EV_READ, 0);
+	return 0;
+}
+
 int
 pg_send(struct pg *pg, const char *sql, int count, const char *const *values, pg_cb cb, void *arg)
 {
-	if (!pg_is_up(pg))
-		return -1;
-	return sent(pg, PQsendQueryParams(pg->conn, sql, count, NULL, values, NULL, NULL, 0), false, cb, arg);
+	return pg_is_up(pg) ? send_text(pg, sql, count, values, cb, arg) : -1;
 }
 
 int
@@ -563,6 +656,12 @@ pg_script(struct pg *pg, const char *sql, pg_cb cb, void *arg)
 	return 0;
 }
 
+bool
+pg_met_pooler(const struct pg *pg)
+{
+	return pg->met_pooler && pg->state != PG_UP;
+}
+
 const char *
 pg_last_error(const struct pg *pg)
 {
@@ -573,7 +672,7 @@ void
 pg_status_json(const struct pg *pg, struct jsonw *w, const char *key)
 {
 	static const char *const states[] = {
-		[PG_WAITING] = "waiting", [PG_CONNECTING] = "connecting", [PG_UP] = "connected"
+		[PG_WAITING] = "waiting", [PG_CONNECTING] = "connecting", [PG_PROVING] = "connecting", [PG_UP] = "connected"
 	};
 	int64_t			 up_us = pg->state == PG_UP ? clock_mono_us() - pg->up_since_us : 0;
 

@@ -7,15 +7,16 @@
  * group: the server runs a group in order, skips the rest after an error, and
  * (when the group does not say BEGIN itself) commits it as one transaction.
  *
- * A half-open connection is noticed: TCP keepalives and tcp_user_timeout are
- * set unless the conninfo says otherwise, and a session that leaves a command
- * unanswered for `answer_timeout_ms` is dropped.  A standby is no connection
- * (target_session_attrs=read-write, likewise): the next host is tried.
+ * The hosts of a conninfo are tried one by one, all addresses of each; nothing
+ * blocks, names are looked up by net.  A standby is no connection
+ * (target_session_attrs=read-write, unless the conninfo says otherwise): the
+ * next host is tried.  A half-open connection is noticed within 10 s by TCP
+ * keepalives and tcp_user_timeout (likewise; the sum is in pg_dial.c), and a
+ * session that leaves a command unanswered for `answer_timeout_ms` is dropped.
  *
  * Callbacks run from the event loop, or from pg_send()/pg_sync() never.  They
  * may queue commands; they must not free the session.  libpq's types stay in
- * pg.c.  Host names in a conninfo are resolved with getaddrinfo(3), which can
- * block: prefer a socket folder or hostaddr=.
+ * pg*.c.
  */
 #ifndef TOCSIN_COMMON_PG_H
 #define TOCSIN_COMMON_PG_H
@@ -31,9 +32,14 @@ struct pg_result;	/* borrowed: valid inside the callback only */
 struct pg_params {
 	const char	*name;			/* log module and application_name suffix: "writer" */
 	const char	*conninfo;		/* as in libpq; several hosts allowed */
-	unsigned	 connect_timeout_ms;	/* one attempt, all hosts */
+	unsigned	 connect_timeout_ms;	/* one address; a connect_timeout of the conninfo goes before it */
 	unsigned	 answer_timeout_ms;	/* 0: wait for ever */
 	unsigned	 backoff_base_ms, backoff_max_ms;
+	/*
+	 * It will LISTEN, lock or prepare: a pooler in transaction mode is no
+	 * connection then, and is told so.
+	 */
+	bool		 needs_session;
 };
 
 struct pg_handler {
@@ -88,6 +94,9 @@ int		 pg_query(struct pg *pg, const char *sql, int count, const char *const *val
  * nothing is pending, and nothing else until `cb` has the verdict.  -1 otherwise.
  */
 int		 pg_script(struct pg *pg, const char *sql, pg_cb cb, void *arg);
+
+/* True when it is not up since a pooler leaves it no session of its own, see needs_session. */
+bool		 pg_met_pooler(const struct pg *pg);
 
 /* Why the last attempt or connection failed; "" when it did not. */
 const char	*pg_last_error(const struct pg *pg);

@@ -12,6 +12,7 @@
 #include "common/suite.h"
 
 #define LIMIT_MS	10000
+#define HOST_MS		4000
 #define LOOK_MS		10
 
 /* Who and where we are, and how old the server is, in one row. */
@@ -94,7 +95,8 @@ int
 pg_check(const char *program, const char *conninfo)
 {
 	const struct pg_params	 params = {
-		.name = "check", .conninfo = conninfo, .connect_timeout_ms = LIMIT_MS, .backoff_base_ms = LIMIT_MS, .backoff_max_ms = LIMIT_MS,
+		.name = "check", .conninfo = conninfo, .connect_timeout_ms = HOST_MS, .backoff_base_ms = LIMIT_MS, .backoff_max_ms = LIMIT_MS,
+		.needs_session = true,
 	};
 	const struct pg_handler	 handler = { .up = up_cb };
 	const struct timeval	 every = clock_timeval_ms(LOOK_MS);

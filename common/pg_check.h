@@ -5,8 +5,8 @@
 /*
  * Connect once, ask for the schema's number and print findings, which begin
  * with `program` ("generator", also the section of its `database`), never with
- * a password in them.  Takes 10 s at most, as far as the names in `conninfo`
- * are resolved.  Returns the exit code: 0 in order, 1 not.
+ * a password in them.  Takes 10 s at most.  Returns the exit code: 0 in order,
+ * 1 not.
  */
 int	 pg_check(const char *program, const char *conninfo);
 #endif

@@ -22,7 +22,8 @@ pg_result_fill(struct pg_result *out, PGresult *res)
 	const char	*sqlstate;
 
 	*out = (struct pg_result){ .res = res };
-	out->ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_PIPELINE_SYNC;
+	out->ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY ||
+	    status == PGRES_PIPELINE_SYNC;
 	if (out->ok)
 		return;
 	out->skipped = status == PGRES_PIPELINE_ABORTED;

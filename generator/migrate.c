@@ -159,7 +159,7 @@ migrate_run(const char *conninfo)
 {
 	static const struct timeval	 patience = { .tv_sec = PATIENCE_S };
 	const struct pg_params		 params = {
-		.name = "migrate", .conninfo = conninfo, .connect_timeout_ms = 5000, .backoff_base_ms = 200, .backoff_max_ms = 1000,
+		.name = "migrate", .conninfo = conninfo, .connect_timeout_ms = 5000, .backoff_base_ms = 200, .backoff_max_ms = 1000, .needs_session = true,
 	};
 	const struct pg_handler		 handler = { .up = up_cb };
 	struct migration		 m = { .next = migrations, .exit_code = EXIT_TEMPORARY };

@@ -2,16 +2,14 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "relay/access.h"
+#include "relay/tls.h"
 
 /* So much of what follows a request is read while that is answered. */
 #define INPUT_MAX_BYTES		16384
@@ -34,7 +32,7 @@ linger(struct connection *c)
 
 	evbuffer_drain(input, evbuffer_get_length(input));
 	if (c->is_tls)
-		(void)SSL_shutdown(bufferevent_openssl_get_ssl(c->bev));
+		tls_finish(c->bev);
 	(void)shutdown(bufferevent_getfd(c->bev), SHUT_WR);
 	set_state(c, CONNECTION_LINGERING, LINGER_US);
 }

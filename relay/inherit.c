@@ -49,22 +49,22 @@ describe(const struct sockaddr *sa, socklen_t len, char *buf, size_t size)
 }
 
 static int
-check_address(const struct sockaddr *sa, socklen_t len)
+check_address(const struct sockaddr *sa, socklen_t len, bool guarded)
 {
 	char	 text[NI_MAXHOST + NI_MAXSERV + 4];
 
 	describe(sa, len, text, sizeof(text));
-	if (inherit_is_loopback(sa)) {
+	if (guarded || inherit_is_loopback(sa)) {
 		log_info("http", "listening address=%s", text);
 		return EXIT_DONE;
 	}
-	log_errorx("http", "%s is not a loopback address, and there are no tokens to guard it yet: "
-	    "listen on 127.0.0.1 or [::1] and put a proxy with TLS in front", text);
+	log_errorx("http", "%s is not a loopback address, and nobody would be asked for a token: add a [token NAME] "
+	    "(tocsin-relay token NAME makes one) or jwt_secret_file, or listen on 127.0.0.1 or [::1]", text);
 	return EXIT_USAGE;
 }
 
 static int
-check_inherited(int fd)
+check_inherited(int fd, bool guarded)
 {
 	struct sockaddr_storage	 sa = { 0 };
 	socklen_t		 len = sizeof(sa), size = sizeof(int);
@@ -79,7 +79,7 @@ check_inherited(int fd)
 		log_error("http", "inherited socket fd=%d", fd);
 		return EXIT_TEMPORARY;
 	}
-	return check_address((struct sockaddr *)&sa, len);
+	return check_address((struct sockaddr *)&sa, len, guarded);
 }
 
 /* The number of sockets that were meant for this very process; 0: none. */
@@ -98,7 +98,7 @@ inherited_count(void)
 }
 
 static int
-open_socket(const char *word, int *fd)
+open_socket(const char *word, bool guarded, int *fd)
 {
 	struct sockaddr_storage	 sa = { 0 };
 	int			 len = sizeof(sa), one = 1, code;
@@ -108,7 +108,7 @@ open_socket(const char *word, int *fd)
 		log_errorx("http", "not understood word=\"%s\": say listen=127.0.0.1:8787 or listen=[::1]:8787", word);
 		return EXIT_USAGE;
 	}
-	if ((code = check_address((struct sockaddr *)&sa, (socklen_t)len)) != EXIT_DONE)
+	if ((code = check_address((struct sockaddr *)&sa, (socklen_t)len, guarded)) != EXIT_DONE)
 		return code;
 	if ((*fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) == -1 ||
 	    setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1 ||
@@ -120,7 +120,7 @@ open_socket(const char *word, int *fd)
 }
 
 int
-inherit_sockets(char *const *words, int **fds, size_t *count)
+inherit_sockets(char *const *words, bool guarded, int **fds, size_t *count)
 {
 	size_t	 inherited = inherited_count(), opened = 0;
 	int	 code = EXIT_DONE;
@@ -131,11 +131,11 @@ inherit_sockets(char *const *words, int **fds, size_t *count)
 	*fds = xcalloc(inherited + opened + 1, sizeof(int));
 	for (size_t i = 0; code == EXIT_DONE && i < inherited; i++) {
 		(*fds)[(*count)++] = FIRST_FD + (int)i;
-		code = check_inherited(FIRST_FD + (int)i);
+		code = check_inherited(FIRST_FD + (int)i, guarded);
 	}
 	for (size_t i = 0; code == EXIT_DONE && i < opened; i++) {
 		(*fds)[*count] = -1;
-		code = open_socket(words[i], &(*fds)[(*count)++]);
+		code = open_socket(words[i], guarded, &(*fds)[(*count)++]);
 	}
 	if (code == EXIT_DONE && *count == 0) {
 		log_errorx("http", "no sockets to listen on: start it from the watchdog, or add listen=127.0.0.1:8787");
@@ -148,4 +148,18 @@ inherit_sockets(char *const *words, int **fds, size_t *count)
 	free(*fds);
 	*fds = NULL;
 	return code;
+}
+
+bool
+inherit_all_loopback(const int *fds, size_t count)
+{
+	struct sockaddr_storage	 sa;
+	socklen_t		 len;
+
+	for (size_t i = 0; i < count; i++) {
+		len = sizeof(sa);
+		if (getsockname(fds[i], (struct sockaddr *)&sa, &len) == -1 || !inherit_is_loopback((struct sockaddr *)&sa))
+			return false;
+	}
+	return true;
 }

@@ -15,18 +15,24 @@
 #include "relay/change.h"
 #include "relay/cursor.h"
 #include "relay/follow.h"
+#include "relay/notify.h"
 #include "relay/stats.h"
+#include "relay/timelines.h"
 
 #define CHANNEL			"signals"
 #define PAGE_ROWS		1000
 #define PROBE_S			5
 #define ROUND_TRIP_MAX_US	INT64_C(12000000)
+/* Of notifications that are not the log's: one makes us look into the log so often, and one is told so often. */
+#define HINT_US			INT64_C(100000)
+#define FORGED_TOLD_US		(60 * INT64_C(1000000))
 #define TEXT_OF(x)		TEXT_OF_(x)
 #define TEXT_OF_(x)		#x
 
 /* Where the log stands, and from where on the newest $1 events are.  NULL: it is empty. */
 #define PLACE_SQL	"SELECT " EPOCH_SQL ", max(seq), coalesce((SELECT seq FROM signal_events " \
-			"ORDER BY seq DESC OFFSET $1 LIMIT 1), min(seq) - 1) FROM signal_events"
+			"ORDER BY seq DESC OFFSET $1 LIMIT 1), min(seq) - 1), " TIMELINES_SQL " FROM signal_events"
+#define KEY_SQL		"SELECT encode(inner_pad, 'hex'), encode(outer_pad, 'hex') FROM tocsin_notify_key"
 #define PAGE_SQL	"SELECT seq, signal_event_text(e, true) FROM signal_events e " \
 			"WHERE seq > $1 ORDER BY seq LIMIT " TEXT_OF(PAGE_ROWS)
 #define PROBE_SQL	"SELECT (SELECT max(seq) FROM signal_events), " \
@@ -47,11 +53,14 @@ struct listener {
 	bool			 begun, caught_up;
 	bool			 probing;
 	bool			 setup_failed;	/* the next probe drops the session */
-	char			 epoch[EPOCH_MAX];
+	struct timelines	 timelines;
+	struct notify_key	 key;
+	int64_t			 hinted_us, forged_told_us;	/* monotonic; 0: not yet */
 	char			 channel[40];	/* the probe's own */
 	int64_t			 round_trip_at_us;	/* monotonic; 0: none on this connection */
 };
 
+static void	 ask_key(struct listener *l);
 static void	 ask_page(struct listener *l);
 static void	 ask_place(struct listener *l);
 static void	 send_probe(struct listener *l);
@@ -93,12 +102,48 @@ bad_text(struct listener *l, const char *where, const char *why)
 }
 
 static void
-notified(struct listener *l, const char *text)
+read_gap(struct listener *l)
+{
+	l->stats->read_backs++;
+	l->reading = READ_GAP;
+	ask_page(l);
+}
+
+/*
+ * Not the log's own words, so none of them is believed.  Should the key be
+ * another one by now, they are the log's after all: look there, but not as often
+ * as anybody may call.  What that leaves out the probe finds.
+ */
+static void
+forged(struct listener *l)
+{
+	int64_t	 now_us = clock_mono_us();
+
+	l->stats->forged++;
+	if (l->forged_told_us == 0 || now_us - l->forged_told_us > FORGED_TOLD_US) {
+		l->forged_told_us = now_us;
+		log_warnx("listener", "a notification that the log has not sent, not passed on: who may log in to this database? total=%llu",
+		    (unsigned long long)l->stats->forged);
+	}
+	if (l->follow.state != FOLLOW_LIVE || (l->hinted_us != 0 && now_us - l->hinted_us < HINT_US))
+		return;
+	l->hinted_us = now_us;
+	ask_key(l);
+	read_gap(l);
+}
+
+static void
+notified(struct listener *l, const char *payload)
 {
 	const char	*why = NULL;
-	struct change	*c = change_parse(text, l->epoch, &why);
+	struct change	*c;
+	char		 text[NOTIFY_MAX];
 
-	if (c == NULL) {
+	if (!notify_open(&l->key, payload, text)) {
+		forged(l);
+		return;
+	}
+	if ((c = change_parse(text, l->timelines.epoch, &why)) == NULL) {
 		bad_text(l, "notification", why);
 		return;
 	}
@@ -107,9 +152,7 @@ notified(struct listener *l, const char *text)
 		hand_out(l, c);
 		break;
 	case FOLLOW_READ_BACK:
-		l->stats->read_backs++;
-		l->reading = READ_GAP;
-		ask_page(l);
+		read_gap(l);
 		break;
 	case FOLLOW_IGNORE:
 		break;
@@ -155,7 +198,7 @@ page_end(struct listener *l, bool full, int64_t before)
 		return;
 	l->caught_up = l->begun = true;
 	l->filling = false;
-	log_info("listener", "caught up epoch=%s cursor=%" PRId64, l->epoch, l->follow.cursor);
+	log_info("listener", "caught up epoch=%s cursor=%" PRId64, l->timelines.epoch, l->follow.cursor);
 	l->handler.caught_up(l->arg);
 	send_probe(l);
 }
@@ -175,7 +218,7 @@ page_cb(const struct pg_result *res, void *arg)
 	for (int i = 0; i < pg_rows(res); i++) {
 		if (!follow_row(&l->follow, pg_int(res, i, 0)))
 			continue;
-		if ((c = change_parse(pg_text(res, i, 1), l->epoch, &why)) == NULL) {
+		if ((c = change_parse(pg_text(res, i, 1), l->timelines.epoch, &why)) == NULL) {
 			bad_text(l, "log", why);
 			continue;
 		}
@@ -200,14 +243,14 @@ ask_page(struct listener *l)
 
 /* Begin with the newest part of a log; reason NULL: for the first time. */
 static void
-rebase(struct listener *l, const char *epoch, int64_t floor_seq, const char *reason)
+rebase(struct listener *l, int64_t floor_seq, const char *reason)
 {
-	snprintf(l->epoch, sizeof(l->epoch), "%s", epoch);
 	l->follow = (struct follow){ .cursor = floor_seq };
 	l->filling = true;
 	l->begun = l->caught_up = false;
 	if (reason != NULL)
-		log_warnx("listener", "starting over on another log reason=%s epoch=%s floor=%" PRId64, reason, epoch, floor_seq);
+		log_warnx("listener", "starting over on another log reason=%s epoch=%s floor=%" PRId64, reason,
+		    l->timelines.epoch, floor_seq);
 	l->handler.rebased(floor_seq, reason, l->arg);
 }
 
@@ -215,6 +258,7 @@ static void
 place_cb(const struct pg_result *res, void *arg)
 {
 	struct listener	*l = arg;
+	char		 before[EPOCH_MAX];
 	const char	*epoch;
 	bool		 is_empty;
 
@@ -226,12 +270,16 @@ place_cb(const struct pg_result *res, void *arg)
 		return;
 	epoch = pg_text(res, 0, 0);
 	is_empty = pg_text(res, 0, 1) == NULL;
-	if (l->epoch[0] == '\0')
-		rebase(l, epoch, pg_int(res, 0, 2), NULL);
-	else if (strcmp(epoch, l->epoch) != 0)
-		rebase(l, epoch, pg_int(res, 0, 2), "epoch");
+	memcpy(before, l->timelines.epoch, sizeof(before));
+	timelines_read(&l->timelines, epoch, pg_text(res, 0, 3), pg_int(res, 0, 1));
+	if (before[0] == '\0')
+		rebase(l, pg_int(res, 0, 2), NULL);
+	else if (!timelines_continue(&l->timelines, before, l->follow.cursor))
+		rebase(l, pg_int(res, 0, 2), "epoch");
 	else if (!is_empty && pg_int(res, 0, 1) < l->follow.cursor)
-		rebase(l, epoch, pg_int(res, 0, 2), "log");
+		rebase(l, pg_int(res, 0, 2), "log");
+	else if (strcmp(before, epoch) != 0)
+		log_info("listener", "the log goes on in another timeline from=%s epoch=%s cursor=%" PRId64, before, epoch, l->follow.cursor);
 	l->reading = READ_CATCH_UP;
 	ask_page(l);
 }
@@ -244,6 +292,23 @@ ask_place(struct listener *l)
 
 	snprintf(text, sizeof(text), "%" PRId64, l->history);
 	(void)pg_query(l->pg, PLACE_SQL, 1, values, place_cb, l);
+}
+
+static void
+key_cb(const struct pg_result *res, void *arg)
+{
+	struct listener	*l = arg;
+
+	if (!pg_ok(res))
+		setup_failed(l, "read the key of notifications", res);
+	else if (pg_rows(res) != 1 || !notify_key_read(&l->key, pg_text(res, 0, 0), pg_text(res, 0, 1)))
+		log_warnx("listener", "tocsin_notify_key holds no key: events come late, from the log");
+}
+
+static void
+ask_key(struct listener *l)
+{
+	(void)pg_query(l->pg, KEY_SQL, 0, NULL, key_cb, l);
 }
 
 static void
@@ -288,6 +353,7 @@ up_cb(void *arg)
 	l->round_trip_at_us = 0;
 	/* Each its own transaction, in this order: what commits after LISTEN is notified, what did before is read. */
 	(void)pg_query(l->pg, SCHEMA_QUERY, 0, NULL, schema_cb, l);
+	ask_key(l);
 	listen_to(l, CHANNEL);
 	listen_to(l, l->channel);
 	ask_place(l);
@@ -365,8 +431,8 @@ listener_new(struct event_base *base, const char *conninfo, int64_t history, str
 {
 	struct listener			*l = xcalloc(1, sizeof(*l));
 	const struct pg_params		 params = {
-		.name = "listener", .conninfo = conninfo, .connect_timeout_ms = 10000, .answer_timeout_ms = 10000,
-		.backoff_base_ms = 1000, .backoff_max_ms = 30000,
+		.name = "listener", .conninfo = conninfo, .connect_timeout_ms = 5000, .answer_timeout_ms = 10000,
+		.backoff_base_ms = 1000, .backoff_max_ms = 30000, .needs_session = true,
 	};
 	const struct pg_handler		 pg_handler = { .up = up_cb, .down = down_cb, .notify = notify_cb };
 	struct timeval			 every = { .tv_sec = PROBE_S };
@@ -403,7 +469,13 @@ listener_free(struct listener *l)
 const char *
 listener_epoch(const struct listener *l)
 {
-	return l->epoch[0] == '\0' ? NULL : l->epoch;
+	return l->timelines.epoch[0] == '\0' ? NULL : l->timelines.epoch;
+}
+
+bool
+listener_continues(const struct listener *l, const struct cursor *c)
+{
+	return timelines_continue(&l->timelines, c->epoch, c->seq);
 }
 
 int64_t
@@ -421,7 +493,9 @@ listener_has_begun(const struct listener *l)
 bool
 listener_is_ready(const struct listener *l, const char **why)
 {
-	if (!pg_is_up(l->pg))
+	if (pg_met_pooler(l->pg))
+		*why = "the database is behind a pooler in transaction mode, through which no notification comes, see the log";
+	else if (!pg_is_up(l->pg))
 		*why = "no connection to the database";
 	else if (l->setup_failed)
 		*why = "the database refuses what the relay needs, see the log";

@@ -2,7 +2,9 @@
  * listener: the one session that LISTENs and follows the event log.
  *
  * On every connect: check the schema, LISTEN, learn the epoch, catch up from
- * the cursor, then follow (see follow.h).  Every 5 s a probe compares the
+ * the cursor, then follow (see follow.h).  The server may be another one by
+ * then, a standby that was promoted: the log goes on when nothing that was
+ * handed out is missing there (timelines.h), else another one begins.  Every 5 s a probe compares the
  * newest seq with the cursor, checks that the server still has us listening,
  * and sends a NOTIFY to itself whose arrival proves the whole way.
  */
@@ -13,6 +15,7 @@
 #include <stdint.h>
 
 struct change;
+struct cursor;
 struct event_base;
 struct jsonw;
 struct listener;
@@ -44,6 +47,9 @@ void		 listener_free(struct listener *l);	/* NULL is fine */
 
 /* The epoch of the log being followed; NULL until the first connect. */
 const char	*listener_epoch(const struct listener *l);
+
+/* True when what follows this cursor can be had: it is of that epoch, or of one that it goes on from (see timelines.h). */
+bool		 listener_continues(const struct listener *l, const struct cursor *c);
 int64_t		 listener_cursor(const struct listener *l);
 
 /* True once the log at hand was caught up with; also while the database is away since. */

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/pg_check.h"
 #include "common/suite.h"
+#include "relay/auth.h"
 #include "relay/inherit.h"
 #include "relay/relay.h"
 #include "relay/settings.h"
@@ -39,6 +40,7 @@ main(int argc, char **argv)
 {
 	struct suite_options	 options;
 	struct settings		 settings;
+	struct auth		*auth = NULL;
 	int			*fds = NULL, code = EXIT_DONE;
 	size_t			 count = 0;
 
@@ -51,8 +53,12 @@ main(int argc, char **argv)
 	}
 	if (options.print_conf)
 		settings_print(&settings);
-	if (options.print_conf || options.check_only)
+	if (options.print_conf)
 		goto out;
+	if (options.check_only) {
+		code = (auth = auth_new(&settings)) == NULL ? EXIT_USAGE : EXIT_DONE;
+		goto out;
+	}
 	if (options.rest[0] != NULL && strcmp(options.rest[0], "check") == 0) {
 		code = pg_check("relay", settings_database(&settings));
 		goto out;
@@ -63,12 +69,18 @@ main(int argc, char **argv)
 	suite_apply_log(&settings.suite);
 	signal(SIGPIPE, SIG_IGN);
 	raise_fd_limit(settings.max_clients);
-	if ((code = inherit_sockets(options.rest, &fds, &count)) != EXIT_DONE)
+	if ((auth = auth_new(&settings)) == NULL) {
+		code = EXIT_USAGE;
+		goto out;
+	}
+	if ((code = inherit_sockets(options.rest, !auth_is_open(auth), &fds, &count)) != EXIT_DONE)
 		goto out;
 	log_info("relay", "starting version=%s sockets=%zu", TOCSIN_VERSION, count);
-	code = relay_run(&settings, fds, count);
+	code = relay_run(&settings, auth, fds, count);
+	auth = NULL;
 	log_info("relay", "stopped exit_code=%d", code);
 out:
+	auth_free(auth);
 	free(fds);
 	settings_release(&settings);
 	libevent_global_shutdown();

@@ -10,10 +10,14 @@
 #include "common/suite.h"
 #include "relay/access.h"
 #include "relay/api.h"
+#include "relay/auth.h"
 #include "relay/history.h"
+#include "relay/inherit.h"
 #include "relay/listener.h"
 #include "relay/page.h"
+#include "relay/questions.h"
 #include "relay/realtime.h"
+#include "relay/reader.h"
 #include "relay/report.h"
 #include "relay/request.h"
 #include "relay/ring.h"
@@ -21,18 +25,40 @@
 #include "relay/settings.h"
 #include "relay/streams.h"
 #include "relay/subscribe.h"
+#include "relay/tls.h"
+#include "relay/webhooks.h"
+#include "relay/webhooks_api.h"
 
 /* Answers just written may still be on their way out; questions to the database get longer. */
 #define FLUSH_MS	50
+#define IDLE_MS		30000	/* of a connection between two requests */
 #define FINISH_MS	1000
 /* Beside the streams: requests, and those that keep a connection open for the next one. */
 #define OTHER_CONNECTIONS	1000
 
+/* Nothing is waited for any more but the last bytes. */
+static void
+flush_and_end(struct relay *r)
+{
+	struct timeval	 wait = clock_timeval_ms(FLUSH_MS);
+
+	event_base_loopexit(r->base, &wait);
+}
+
+static void
+webhooks_stopped_cb(void *arg)
+{
+	struct relay	*r = arg;
+
+	if (questions_pending(r->questions) == 0)
+		flush_and_end(r);
+}
+
 static void
 stop(struct relay *r, const char *why, int exit_code)
 {
-	unsigned	 wait_ms = api_pending(r->api) > 0 ? FINISH_MS : FLUSH_MS;
-	struct timeval	 wait = clock_timeval_ms(wait_ms);
+	struct timeval	 wait = clock_timeval_ms(FINISH_MS);
+	bool		 sending;
 
 	if (r->stopping)
 		return;
@@ -43,7 +69,11 @@ stop(struct relay *r, const char *why, int exit_code)
 	heartbeat_stopping(r->heartbeat);
 	server_stop_accepting(r->server);
 	realtime_stop(r->realtime);
-	event_base_loopexit(r->base, &wait);
+	sending = webhooks_stop(r->webhooks, webhooks_stopped_cb, r);
+	if (sending || questions_pending(r->questions) > 0)
+		event_base_loopexit(r->base, &wait);
+	else
+		flush_and_end(r);
 }
 
 /* From the listener */
@@ -58,6 +88,7 @@ rebased_cb(int64_t floor_seq, const char *reason, void *arg)
 	if (reason != NULL) {
 		streams_reset(r->streams, reason);
 		realtime_reset(r->realtime, reason);
+		webhooks_rebased(r->webhooks);
 	}
 }
 
@@ -69,6 +100,7 @@ change_cb(struct change *c, void *arg)
 	ring_push(r->ring, c);
 	streams_wake(r->streams);
 	realtime_wake(r->realtime);
+	webhooks_wake(r->webhooks);
 }
 
 static void
@@ -78,6 +110,7 @@ caught_up_cb(void *arg)
 
 	streams_begin(r->streams);
 	realtime_begin(r->realtime);
+	webhooks_begin(r->webhooks);
 }
 
 static void
@@ -128,13 +161,49 @@ orphaned_cb(void *arg)
 	stop(arg, "the watchdog is gone", EXIT_DONE);
 }
 
+/* The new auth of the settings as they are now; NULL when it is not to be used, the reason having been logged. */
+static struct auth *
+reread_auth(const struct relay *r)
+{
+	struct settings	 fresh;
+	struct auth	*a = NULL;
+
+	if (settings_read_again(&fresh, r->settings->path))
+		a = auth_new(&fresh);
+	settings_release(&fresh);
+	if (a == NULL || r->all_loopback || !auth_is_open(a))
+		return a;
+	log_errorx("auth", "without a token nobody would guard the addresses that are not loopback");
+	auth_free(a);
+	return NULL;
+}
+
+static void
+reload(struct relay *r)
+{
+	struct auth	*a = reread_auth(r);
+
+	if (r->tls != NULL)
+		(void)tls_reload(r->tls);	/* it has told; who is connected stays */
+	if (a == NULL) {
+		log_warnx("auth", "tokens and key stay as they were");
+		return;
+	}
+	server_set_auth(r->server, a);
+	realtime_set_auth(r->realtime, a);
+	auth_replace(r->auth, a);
+	r->auth = a;
+	log_info("auth", "tokens and key read again open=%s", auth_is_open(a) ? "yes" : "no");
+}
+
 static void
 signal_cb(evutil_socket_t sig, short what, void *arg)
 {
 	(void)what;
-	if (sig == SIGHUP)
+	if (sig == SIGHUP) {
 		log_reopen();
-	else
+		reload(arg);
+	} else
 		stop(arg, sig == SIGTERM ? "SIGTERM" : "SIGINT", EXIT_DONE);
 }
 
@@ -161,7 +230,53 @@ signals_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
-	api_signals(r->api, req);
+	api_signals(r->questions, req);
+}
+
+static void
+signal_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_signal(r->questions, req);
+}
+
+static void
+candles_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_candles(r->questions, req);
+}
+
+static void
+stats_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_stats(r->questions, req);
+}
+
+static void
+metrics_route(struct request *req, void *arg)
+{
+	report_metrics(arg, req);
+}
+
+static void
+webhooks_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	webhooks_api_list(r->webhooks_api, req, listener_cursor(r->listener));
+}
+
+static void
+webhook_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	webhooks_api_resume(r->webhooks_api, req);
 }
 
 static void
@@ -195,6 +310,12 @@ static const struct server_route routes[] = {
 	{ "/realtime/v1/websocket", REQUEST_GET, 0, true, realtime_route },
 	{ "/socket/websocket", REQUEST_GET, 0, true, realtime_route },
 	{ "/v1/signals", REQUEST_GET, ACCESS_READ, false, signals_route },
+	{ "/v1/signals/", REQUEST_GET | REQUEST_POST, ACCESS_READ, false, signal_route },
+	{ "/v1/candles", REQUEST_GET, ACCESS_READ, false, candles_route },
+	{ "/v1/stats", REQUEST_GET, ACCESS_READ, false, stats_route },
+	{ "/metrics", REQUEST_GET, ACCESS_READ, false, metrics_route },
+	{ "/v1/webhooks", REQUEST_GET, ACCESS_READ, false, webhooks_route },
+	{ "/v1/webhooks/", REQUEST_POST, ACCESS_ADMIN, false, webhook_route },
 	{ "/v1/status", REQUEST_GET, ACCESS_READ, false, status_route },
 	{ "/healthz", REQUEST_GET, 0, false, health_route },
 	{ "/readyz", REQUEST_GET, 0, false, ready_route },
@@ -206,7 +327,7 @@ new_session(struct relay *r, const char *name, void (*up)(void *arg))
 {
 	const struct pg_handler	 handler = { .up = up };
 	const struct pg_params	 params = {
-		.name = name, .conninfo = settings_database(r->settings), .connect_timeout_ms = 10000,
+		.name = name, .conninfo = settings_database(r->settings), .connect_timeout_ms = 5000,
 		.answer_timeout_ms = 40000, .backoff_base_ms = 1000, .backoff_max_ms = 30000,
 	};
 
@@ -225,7 +346,7 @@ build_database_side(struct relay *r)
 	r->query = new_session(r, "query", query_up_cb);
 	r->api_session = new_session(r, "api", api_up_cb);
 	r->history = history_new(r->base, r->query, &r->stats, epoch_cb, r);
-	r->api = api_new(r->api_session);
+	r->questions = questions_new(r->api_session);
 }
 
 static void
@@ -238,16 +359,22 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 	};
 	const struct realtime_params	 realtime_params = {
 		.reader = { .ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats },
-		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
+		.auth = r->auth, .max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 	};
 	const struct server_params	 server_params = {
-		.routes = routes, .names = &r->settings->public_hosts, .stats = &r->stats,
+		.routes = routes, .names = &r->settings->public_hosts, .auth = r->auth, .stats = &r->stats,
+		.origins = &r->settings->cors_origins, .tls = r->tls,
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
-		.max_per_address = 100, .request_ms = 15000, .idle_ms = 30000,
+		.max_per_address = (size_t)r->settings->max_per_address, .request_ms = r->settings->request_ms, .idle_ms = IDLE_MS,
+	};
+	const struct reader_context	 readers = {
+		.ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats
 	};
 
 	r->streams = streams_new(r->base, &params);
 	r->realtime = realtime_new(r->base, &realtime_params);
+	r->webhooks = webhooks_new(r->base, &r->settings->webhooks, settings_database(r->settings), &readers);
+	r->webhooks_api = webhooks_api_new(r->webhooks);
 	r->server = server_new(r->base, fds, count, &server_params, r);
 }
 
@@ -267,6 +394,7 @@ serve(struct relay *r)
 	listener_start(r->listener);
 	pg_start(r->query);
 	pg_start(r->api_session);
+	webhooks_start(r->webhooks);
 	/* Clients are served from here on; a missing database is no reason to be started anew. */
 	heartbeat_ready(r->heartbeat);
 	event_base_dispatch(r->base);
@@ -280,21 +408,36 @@ static void
 release(struct relay *r)
 {
 	streams_free(r->streams);
+	questions_free(r->questions);
 	realtime_free(r->realtime);
-	api_free(r->api);
+	webhooks_api_free(r->webhooks_api);
+	webhooks_free(r->webhooks);
 	server_free(r->server);
 	history_free(r->history);
 	pg_free(r->query);
 	pg_free(r->api_session);
 	listener_free(r->listener);
 	ring_free(r->ring);
+	auth_free(r->auth);
+	tls_free(r->tls);
+	/* What a name server was asked last is given back in these turns. */
+	for (int i = 0; i < 3; i++)
+		(void)event_base_loop(r->base, EVLOOP_NONBLOCK);
 	event_base_free(r->base);
 }
 
 int
-relay_run(const struct settings *settings, const int *fds, size_t count)
+relay_run(const struct settings *settings, struct auth *auth, const int *fds, size_t count)
 {
-	struct relay	 r = { .settings = settings, .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
+	struct relay	 r = { .settings = settings, .auth = auth, .all_loopback = inherit_all_loopback(fds, count), .exit_code = EXIT_DONE, .started_us = clock_mono_us() };
+
+	if (settings->tls_cert != NULL && (r.tls = tls_new(settings->tls_cert, settings->tls_key)) == NULL) {
+		auth_free(auth);
+		return EXIT_USAGE;
+	}
+	if (r.tls == NULL && !r.all_loopback)
+		log_warnx("http", "anybody between a client and here reads along, tokens too: set tls_cert and tls_key, "
+		    "or listen on loopback only and put a proxy with TLS in front");
 
 	if ((r.base = event_base_new()) == NULL)
 		fatalx("relay", "cannot make an event loop");

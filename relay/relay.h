@@ -13,15 +13,22 @@ struct heartbeat;
 struct history;
 struct listener;
 struct pg;
-struct api;
+struct auth;
+struct questions;
 struct realtime;
 struct ring;
 struct server;
 struct settings;
 struct streams;
+struct tls;
+struct webhooks;
+struct webhooks_api;
 
 struct relay {
 	const struct settings	*settings;	/* borrowed */
+	struct auth		*auth;
+	bool			 all_loopback;	/* all that it listens on */
+	struct tls		*tls;		/* NULL: plain */
 	struct event_base	*base;
 	struct stats		 stats;
 	struct ring		*ring;
@@ -29,9 +36,11 @@ struct relay {
 	struct pg		*query;		/* the session of history */
 	struct pg		*api_session;	/* its own: what people ask for must not hold up a stream's history */
 	struct history		*history;
-	struct api		*api;
+	struct questions	*questions;
 	struct streams		*streams;
 	struct realtime		*realtime;
+	struct webhooks		*webhooks;	/* NULL: none are configured */
+	struct webhooks_api	*webhooks_api;
 	struct server		*server;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */
@@ -40,8 +49,8 @@ struct relay {
 };
 
 /*
- * Build everything and serve on the listening sockets (owned from here on)
+ * Build everything and serve on the listening sockets (they and `auth` are owned from here on)
  * until relay_stop().  Returns the exit code.
  */
-int	 relay_run(const struct settings *settings, const int *fds, size_t count);
+int	 relay_run(const struct settings *settings, struct auth *auth, const int *fds, size_t count);
 #endif

@@ -66,8 +66,12 @@ request_query(struct request *r, struct evkeyvalq *out)
 	TAILQ_INIT(out);
 	if (query == NULL || *query == '\0')
 		return true;
-	if (evhttp_parse_query_str(query, out) == 0)
+	if (evhttp_parse_query_str(query, out) == 0) {
+		/* Those have been looked at; what they hold goes nowhere else. */
+		evhttp_remove_header(out, "apikey");
+		evhttp_remove_header(out, "token");
 		return true;
+	}
 	evhttp_clear_headers(out);
 	request_error(r, 400, "the query cannot be read", "NAME=VALUE, joined by &, percent-encoded");
 	return false;
@@ -97,6 +101,12 @@ request_set_header(struct request *r, const char *name, const char *value)
 	r->lines_len += more;
 	if (strcasecmp(name, "Cache-Control") == 0)
 		r->has_cache_control = true;
+}
+
+const char *
+request_lines(const struct request *r)
+{
+	return r->lines == NULL ? "" : r->lines;
 }
 
 static const char *
@@ -191,6 +201,7 @@ void
 request_free(struct request *r)
 {
 	message_release(&r->message);
+	access_unref(r->access);
 	free(r->lines);
 	free(r);
 }

@@ -34,8 +34,9 @@ const char	*request_header(const struct request *r, const char *name);
 const char	*request_body(const struct request *r, size_t *len);
 
 /*
- * The query, decoded: true, then evhttp_clear_headers() it.  False when it
- * cannot be read, and the error has been sent.
+ * The query, decoded, without the secret (apikey, token) in it: true, then
+ * evhttp_clear_headers() it.  False when it cannot be read, and the error has
+ * been sent.
  */
 bool		 request_query(struct request *r, struct evkeyvalq *out);
 
@@ -46,6 +47,13 @@ bool		 request_is_gone(const struct request *r);
 
 /* Add a header to the answer; copied. */
 void		 request_set_header(struct request *r, const char *name, const char *value);
+
+/*
+ * The headers added so far (those of CORS are there already), each ended by
+ * CRLF: for one who takes the connection over and writes the head by himself.
+ * Borrowed, so copy them before wire_take().
+ */
+const char	*request_lines(const struct request *r);
 
 /* Answer; `data` is copied.  A HEAD request gets the head only. */
 void		 request_reply(struct request *r, int status, const char *type, const void *data, size_t len);

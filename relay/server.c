@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,13 +10,14 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/conf.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "relay/access.h"
 #include "relay/connection.h"
 #include "relay/crowd.h"
-#include "relay/host.h"
+#include "relay/gate.h"
 #include "relay/stats.h"
+#include "relay/tls.h"
 
 #define TICK_MS			500
 #define ACCEPT_PAUSE_S		1
@@ -30,6 +30,7 @@ struct server {
 	struct server_params		 params;
 	void				*arg;
 	struct connection_context	 context;
+	struct gate			 gate;
 	struct crowd			*crowd;
 	struct event			**sockets;	/* listening */
 	size_t				 socket_count;
@@ -41,24 +42,7 @@ struct server {
 	bool				 paused, stopped;
 };
 
-/* What a request passes */
-
-/* Compare the host of a Host header, without its port. */
-static bool
-names_us(const struct server *s, const char *host)
-{
-	char	 name[256];
-	size_t	 len;
-
-	if (host == NULL)
-		return true;
-	len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-	if (len >= sizeof(name) || len > strlen(host))
-		return false;
-	memcpy(name, host, len);
-	name[len] = '\0';
-	return host_is_ours(name, s->params.names->items, s->params.names->count);
-}
+/* Requests */
 
 static const struct server_route *
 find_route(const struct server *s, struct request *r)
@@ -80,51 +64,12 @@ find_route(const struct server *s, struct request *r)
 }
 
 static void
-refuse_method(struct request *r, const struct server_route *route)
-{
-	char	 allow[64];
-
-	snprintf(allow, sizeof(allow), "%s%sOPTIONS", route->methods & REQUEST_GET ? "GET, HEAD, " : "",
-	    route->methods & REQUEST_POST ? "POST, " : "");
-	request_set_header(r, "Allow", allow);
-	request_error(r, 405, "this method is not allowed here", allow);
-}
-
-static bool
-allows(const struct server_route *route, unsigned method)
-{
-	return (route->methods & (method == REQUEST_HEAD ? REQUEST_GET : method)) != 0;
-}
-
-/* True when the request may go to its route; else it has been answered. */
-static bool
-passes(struct server *s, struct request *r, const struct server_route *route)
-{
-	const char	*site = request_header(r, "Sec-Fetch-Site");
-
-	if (!names_us(s, r->message.host)) {
-		request_error(r, 421, "this server does not go by that name",
-		    "ask by address, or put the name into public_hosts in [relay]");
-		return false;
-	}
-	if (site != NULL && strcmp(site, "cross-site") == 0 && (route->scope != 0 || route->upgrades)) {
-		request_error(r, 403, "another web site's page may not ask this", "open it from this server's own page");
-		return false;
-	}
-	if (!allows(route, r->message.method)) {
-		refuse_method(r, route);
-		return false;
-	}
-	return true;
-}
-
-static void
 handle_cb(struct request *r, void *arg)
 {
 	struct server			*s = arg;
 	const struct server_route	*route = find_route(s, r);
 
-	if (!passes(s, r, route)) {
+	if (!gate_passes(&s->gate, r, route)) {
 		s->params.stats->requests_bad++;
 		return;
 	}
@@ -211,16 +156,17 @@ shed(struct server *s)
 static void
 add_connection(struct server *s, int fd, const struct peer *peer)
 {
-	struct bufferevent	*bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	struct bufferevent	*bev = s->params.tls == NULL ? bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE) :
+	    tls_accept(s->params.tls, s->base, fd);
 	struct connection	*c;
 
 	if (bev == NULL)
-		fatalx("http", "out of memory");
+		fatalx("http", "cannot make a connection");
 	if (s->count == s->room) {
 		s->room = s->room == 0 ? 64 : s->room * 2;
 		s->items = xrealloc(s->items, s->room * sizeof(struct connection *));
 	}
-	c = connection_new(&s->context, bev, false, peer);
+	c = connection_new(&s->context, bev, s->params.tls != NULL, peer);
 	c->index = s->count;
 	s->items[s->count++] = c;
 	s->params.stats->connections++;
@@ -317,6 +263,10 @@ server_new(struct event_base *base, const int *fds, size_t count, const struct s
 		.request_us = params->request_ms * 1000, .idle_us = params->idle_ms * 1000,
 		.handle = handle_cb, .bad = bad_cb, .gone = gone_cb, .left = left_cb, .arg = s,
 	};
+	s->gate = (struct gate){
+		.names = params->names, .origins = params->origins, .auth = params->auth,
+		.all = access_new("anybody", ACCESS_ALL, NULL, 0, 0), .none = access_new("nobody", 0, NULL, 0, 0),
+	};
 	s->crowd = crowd_new(params->max_per_address);
 	s->max = connections_max(params->max_connections);
 	s->tick = new_event(s, -1, EV_PERSIST, tick_cb);
@@ -341,7 +291,7 @@ server_stop_accepting(struct server *s)
 void
 server_set_auth(struct server *s, const struct auth *auth)
 {
-	s->params.auth = auth;
+	s->gate.auth = auth;
 }
 
 void
@@ -362,6 +312,8 @@ server_free(struct server *s)
 	event_free(s->tick);
 	event_free(s->resume);
 	crowd_free(s->crowd);
+	access_unref(s->gate.all);
+	access_unref(s->gate.none);
 	free(s->sockets);
 	free(s->items);
 	free(s);

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/pg.h"
+#include "relay/origin.h"
 
 static bool
 host_name_ok(const char *value, char *why, size_t why_size)
@@ -32,6 +33,16 @@ static const struct conf_key relay_keys[] = {
 	  .def = "15s", .min = 1000, .max = 3600000, .help = "silence after which a stream gets a comment" },
 	{ .name = "public_hosts", .type = CONF_LIST, .offset = offsetof(struct settings, public_hosts),
 	  .def = "", .check = host_name_ok, .help = "names under which a proxy serves it; requests by other names than these, an address or localhost are refused" },
+	{ .name = "cors_origins", .type = CONF_LIST, .offset = offsetof(struct settings, cors_origins),
+	  .def = "", .check = origin_ok, .help = "other web sites whose pages may ask, like https://hub.example.org; *: all" },
+	{ .name = "tls_cert", .type = CONF_STR, .offset = offsetof(struct settings, tls_cert), .def = "", .check = suite_path_ok,
+	  .help = "certificate and those between it and its authority (PEM): every socket speaks TLS then; read again at SIGHUP" },
+	{ .name = "tls_key", .type = CONF_STR, .offset = offsetof(struct settings, tls_key), .def = "", .check = suite_path_ok,
+	  .help = "the certificate's key (PEM, without a passphrase)" },
+	{ .name = "max_per_address", .type = CONF_INT, .offset = offsetof(struct settings, max_per_address),
+	  .def = "100", .min = 1, .max = 1000000, .help = "connections from one address (IPv6: from one /64); this machine's own are not counted" },
+	{ .name = "request_timeout", .type = CONF_DURATION, .offset = offsetof(struct settings, request_ms),
+	  .def = "15s", .min = 1000, .max = 3600000, .help = "a request's time from its first byte to its last" },
 	{ .name = "jwt_secret_file", .type = CONF_STR, .offset = offsetof(struct settings, jwt_secret_file), .def = "", .check = suite_path_ok,
 	  .help = "file with the key (32 bytes or more) of JSON Web Tokens signed with HS256, which are then taken as tokens" },
 	{ .name = "anonymous", .type = CONF_LIST, .offset = offsetof(struct settings, anonymous), .def = "read, ack", .check = tokens_scope_ok,
@@ -42,7 +53,7 @@ static const struct conf_key relay_keys[] = {
 static bool
 read_file(struct settings *s, const char *path, FILE *errors_to)
 {
-	static const char *const	 own[] = { "relay", "token", NULL };
+	static const char *const	 own[] = { "relay", "token", "webhook", NULL };
 	struct conf			*c = conf_read(path);
 	const struct conf_section	*section = conf_section(c, "relay", NULL);
 	int				 errors;
@@ -50,10 +61,13 @@ read_file(struct settings *s, const char *path, FILE *errors_to)
 	*s = (struct settings){ .path = xstrdup(path) };
 	conf_fill(c, conf_section(c, "tocsin", NULL), suite_keys, &s->suite);
 	conf_fill(c, section, relay_keys, s);
+	webhook_conf_read(c, &s->webhooks);
 	tokens_read(&s->tokens, c);
 	suite_ignore_others(c, own);
 	if (s->client_buffer > s->ring_bytes)
 		conf_error(c, section, "client_buffer", "must not be more than ring_bytes");
+	if ((s->tls_cert == NULL) != (s->tls_key == NULL))
+		conf_error(c, section, s->tls_cert == NULL ? "tls_key" : "tls_cert", "tls_cert and tls_key belong together");
 	errors = conf_finish(c, errors_to);
 	conf_free(c);
 	return errors == 0;
@@ -89,6 +103,7 @@ void
 settings_release(struct settings *s)
 {
 	conf_clear(relay_keys, s);
+	webhook_conf_release(&s->webhooks);
 	tokens_release(&s->tokens);
 	free(s->path);
 	conf_clear(suite_keys, &s->suite);
@@ -99,6 +114,7 @@ settings_print(const struct settings *s)
 {
 	conf_print(stdout, "tocsin", NULL, suite_keys, &s->suite);
 	conf_print(stdout, "relay", NULL, relay_keys, s);
+	webhook_conf_print(&s->webhooks);
 	tokens_print(&s->tokens);
 }
 

@@ -7,6 +7,7 @@
 #include "common/conf.h"
 #include "common/suite.h"
 #include "relay/tokens.h"
+#include "relay/webhook_conf.h"
 
 struct settings {
 	struct suite_conf	 suite;
@@ -14,7 +15,11 @@ struct settings {
 	int64_t			 client_buffer, ring_bytes;
 	int64_t			 max_clients, ring_size;
 	int64_t			 keepalive_ms;
-	struct conf_list	 public_hosts;
+	struct conf_list	 public_hosts, cors_origins;
+	char			*tls_cert, *tls_key;	/* NULL: no TLS */
+	int64_t			 max_per_address;
+	int64_t			 request_ms;
+	struct webhook_confs	 webhooks;
 	char			*jwt_secret_file;	/* NULL: none */
 	struct conf_list	 anonymous;
 	struct tokens		 tokens;

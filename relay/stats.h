@@ -14,6 +14,7 @@ struct stats {
 	uint64_t	 read_backs;		/* gaps, and notifications without their record */
 	uint64_t	 missed;		/* events that only the probe found */
 	uint64_t	 listen_lost;		/* probes that found us not listening */
+	uint64_t	 forged;		/* notifications that the log has not sent */
 	uint64_t	 bad_texts;		/* notifications or rows that are no event */
 	uint64_t	 streams_opened, streams_slow, streams_refused, resets;
 	uint64_t	 sockets_opened, joins, joins_refused;	/* of Realtime; its slow and refused clients count as streams */

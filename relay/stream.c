@@ -25,6 +25,7 @@ struct stream {
 	struct filter		*filter;	/* NULL: everything */
 	struct access		*access;	/* NULL: everything, for ever */
 	struct reader		*reader;
+	char			*lines;		/* of the head, until it is sent */
 	bool			 is_dead, says_place;	/* where it begins: one without a place of its own */
 	bool			 was_behind;	/* over the limit at the last tick */
 	int64_t			 wrote_us;	/* last bytes offered */
@@ -33,13 +34,14 @@ struct stream {
 	size_t			 index;
 };
 
-static const char head[] =
+static const char head_begin[] =
 	"HTTP/1.1 200 OK\r\n"
 	"Content-Type: text/event-stream\r\n"
 	"Cache-Control: no-cache, no-transform\r\n"
 	"X-Accel-Buffering: no\r\n"
 	"X-Content-Type-Options: nosniff\r\n"
-	"Connection: close\r\n"
+	"Connection: close\r\n";
+static const char head_end[] =
 	"\r\n"
 	"retry: 1000\n\n";
 
@@ -230,7 +232,14 @@ closed_cb(const char *why, void *arg)
 void
 stream_start(struct stream *s)
 {
+	size_t	 size = sizeof(head_begin) + strlen(s->lines) + sizeof(head_end);
+	char	*head = xcalloc(1, size);
+
+	snprintf(head, size, "%s%s%s", head_begin, s->lines, head_end);
 	say(s, head);
+	free(head);
+	free(s->lines);
+	s->lines = NULL;
 	stream_begin(s);
 }
 
@@ -327,6 +336,7 @@ stream_new(const struct stream_context *context, struct request *req, struct fil
 	s->says_place = cursor == NULL;
 	if (request_access(req) != NULL)
 		s->access = access_ref(request_access(req));
+	s->lines = xstrdup(request_lines(req));
 	if ((s->wire = wire_take(req, &handler, s)) == NULL) {
 		stream_free(s);
 		return NULL;
@@ -347,6 +357,7 @@ stream_free(struct stream *s)
 	wire_free(s->wire);
 	filter_free(s->filter);
 	access_unref(s->access);
+	free(s->lines);
 	free(s);
 }
 

@@ -2,7 +2,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { Phoenix, all } from './lib/phoenix.mjs';
-import { relayOnly } from './lib/signals.mjs';
+import { relayOnly } from './lib/relayonly.mjs';
 
 test('every column of signals can be named in a filter, by its type, and no other', async (t) => {
   const site = await relayOnly(t);

@@ -4,7 +4,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { until } from './lib/site.mjs';
 import { hangUp, realtime, supabase, without, ws } from './lib/npm.mjs';
-import { insert, insertMany, logged, newestSeq, relayOnly, stopped } from './lib/signals.mjs';
+import { insert, insertMany, logged, newestSeq, relayOnly, stopped } from './lib/relayonly.mjs';
 
 const skip = without(realtime, supabase, ws);
 const WebSocket = ws?.WebSocket;

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { until } from './lib/site.mjs';
 import { hangUp, realtime, without, ws } from './lib/npm.mjs';
 import { Phoenix, all } from './lib/phoenix.mjs';
-import { insert, insertMany, logged, newestSeq, relayOnly } from './lib/signals.mjs';
+import { insert, insertMany, logged, newestSeq, relayOnly } from './lib/relayonly.mjs';
 
 const KEY = crypto.randomBytes(32).toString('hex');
 const READER = 'reader-secret', BITCOIN = 'bitcoin-secret', BLIND = 'blind-secret';

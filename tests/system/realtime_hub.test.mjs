@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { until } from './lib/site.mjs';
 import { hangUp, realtime, without, ws } from './lib/npm.mjs';
 import { Phoenix, all } from './lib/phoenix.mjs';
-import { insertMany, logged, newestSeq, relayOnly } from './lib/signals.mjs';
+import { insertMany, logged, newestSeq, relayOnly } from './lib/relayonly.mjs';
 
 // The page, with the client's own timing.
 class Hub {

@@ -5,7 +5,7 @@ import net from 'node:net';
 import { until } from './lib/site.mjs';
 import { BINARY, CLOSE, CONTINUATION, PATH, PING, PONG, Phoenix, TEXT, all, upgradeText } from './lib/phoenix.mjs';
 import { frame } from './lib/exchange/websocket.mjs';
-import { insert, insertMany, relayOnly, stopped } from './lib/signals.mjs';
+import { insert, insertMany, relayOnly, stopped } from './lib/relayonly.mjs';
 
 const MASK = Buffer.from([1, 2, 3, 4]);
 

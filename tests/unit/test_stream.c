@@ -53,6 +53,13 @@ listener_epoch(const struct listener *l)
 	return EPOCH;
 }
 
+bool
+listener_continues(const struct listener *l, const struct cursor *c)
+{
+	(void)l;
+	return c->epoch[0] == '\0' || strcmp(c->epoch, EPOCH) == 0;
+}
+
 int64_t
 listener_cursor(const struct listener *l)
 {

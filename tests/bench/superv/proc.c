@@ -34,7 +34,7 @@ proc_sleep_ms(int64_t ms)
 void
 proc_die(const char *what, const char *why)
 {
-	fprintf(stderr, "supervise: %s: %s\n", what, why);
+	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, why);
 	exit(2);
 }
 

@@ -1,4 +1,4 @@
-// signals: a site whose relay is alone, and signals written by hand.
+// relayonly: a site whose relay is alone, and signals written by hand.
 import fs from 'node:fs';
 import { Site } from './site.mjs';
 
@@ -10,7 +10,19 @@ export async function relayOnly(t, { process: keys = '', sections = '', ...conf 
     .replace('[process relay]', `[process relay]\n${keys}`) + sections);
   await site.migrate();
   await site.start();
+  endsWell(site);
   return site;
+}
+
+// Nothing went wrong in the relay that the watchdog has only covered up: it ends while its clients are still there, and
+// its log knows of no crash and of no sanitizer's report, in any of its lives.
+function endsWell(site) {
+  site.destroy = async () => {
+    if (site.watchdog.exitCode === null && site.watchdog.signalCode === null) await site.stop();
+    const bad = site.log('relay').split('\n').filter((line) => /Sanitizer|runtime error:| crash: | fatal /.test(line));
+    await Site.prototype.destroy.call(site);
+    if (bad.length > 0) throw new Error(`the relay's log: ${bad.slice(0, 5).join('\n')}`);
+  };
 }
 
 const COLUMNS = `exchange, symbol, timeframe, strategy, side, candle_open_time, candle_close_time, entry, stop_loss,
