@@ -161,6 +161,7 @@ reload(struct relay *r)
 		return;
 	}
 	server_set_auth(r->server, a);
+	realtime_set_auth(r->realtime, a);
 	auth_replace(r->auth, a);
 	r->auth = a;
 	log_info("auth", "tokens and key read again open=%s", auth_is_open(a) ? "yes" : "no");
@@ -276,7 +277,7 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.keepalive_ms = r->settings->keepalive_ms,
 	};
 	const struct realtime_params	 realtime_params = {
-		.reader = { .ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats },
+		.reader = { .ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats }, .auth = r->auth,
 		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 	};
 	const struct server_params	 server_params = {
