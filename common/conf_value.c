@@ -207,8 +207,8 @@ conf_value_print(FILE *out, const struct conf_key *k, const void *value)
 	switch (k->type) {
 	case CONF_STR:
 		text = *(char *const *)value == NULL ? "" : *(char *const *)value;
-		fprintf(out, "%s", k->secret && (strstr(text, "password") != NULL || strchr(text, '@') != NULL) ?
-		    "(not shown: it may hold a password)" : text);
+		fprintf(out, "%s", k->secret && (strstr(text, "password") != NULL || strchr(text, '@') != NULL ||
+		    strstr(text, "://") != NULL) ? "(not shown: it may hold a password)" : text);
 		break;
 	case CONF_DOUBLE:
 		fprintf(out, "%.15g", *(const double *)value);

@@ -167,6 +167,18 @@ net_free(struct net *net)
 	free(net);
 }
 
+bool
+net_ca_file_ok(const char *path, char *why, size_t why_size)
+{
+	X509_STORE	*store = X509_STORE_new();
+	bool		 ok = store != NULL && X509_STORE_load_file(store, path) == 1;
+
+	if (!ok)
+		snprintf(why, why_size, "a file of certificates (PEM): this cannot be read: %s", tls_error());
+	X509_STORE_free(store);
+	return ok;
+}
+
 struct event_base *
 net_base(const struct net *net)
 {
@@ -366,6 +378,16 @@ net_tls_new(struct net *net, const struct net_url *url)
 	return bev;
 }
 
+struct bufferevent *
+net_plain_new(struct net *net)
+{
+	struct bufferevent	*bev;
+
+	if ((bev = bufferevent_socket_new(net->base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS)) == NULL)
+		fatalx("net", "no memory");
+	return bev;
+}
+
 void
 net_tls_free(struct bufferevent *bev)
 {
@@ -397,6 +419,20 @@ net_tls_connected(struct bufferevent *bev)
 	(void)setsockopt(bufferevent_getfd(bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+/* Without TLS there is only what the kernel says. */
+static char *
+plain_why(short what, int err, char why[NET_WHY_MAX])
+{
+	if ((what & BEV_EVENT_EOF) != 0 || err == ECONNRESET || err == EPIPE)
+		snprintf(why, NET_WHY_MAX, "connection closed by the other side");
+	else if ((what & BEV_EVENT_TIMEOUT) != 0)
+		snprintf(why, NET_WHY_MAX, "timeout");
+	else
+		snprintf(why, NET_WHY_MAX, "connect: %s", err == 0 ? "failed" : strerror(err));
+	errno = err;
+	return why;
+}
+
 static void
 say_errno(int err, bool established, char why[NET_WHY_MAX])
 {
@@ -411,11 +447,15 @@ net_why(struct bufferevent *bev, short what, char why[NET_WHY_MAX])
 {
 	int		 err = EVUTIL_SOCKET_ERROR();
 	SSL		*ssl = bufferevent_openssl_get_ssl(bev);
-	bool		 established = SSL_is_init_finished(ssl);
-	long		 verdict = SSL_get_verify_result(ssl);
+	bool		 established;
+	long		 verdict;
 	unsigned long	 code;
 	const char	*text;
 
+	if (ssl == NULL)
+		return plain_why(what, err, why);
+	established = SSL_is_init_finished(ssl);
+	verdict = SSL_get_verify_result(ssl);
 	/* The first ones told are libevent's own: SSL_ERROR_SYSCALL and the like, without a library. */
 	while ((code = bufferevent_get_openssl_error(bev)) != 0 && (ERR_SYSTEM_ERROR(code) || ERR_GET_LIB(code) == 0))
 		;

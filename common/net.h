@@ -24,13 +24,14 @@ struct net_lookup;
 struct net_url {
 	char		 host[NET_HOST_MAX];	/* lower case; an IPv6 address without its brackets */
 	bool		 is_address;		/* the host is an IPv4 or IPv6 address */
-	uint16_t	 port;			/* 443 when none is given */
+	uint16_t	 port;			/* the scheme's own when none is given: */
+	uint16_t	 default_port;		/* 443, of http 80 */
 	const char	*path;			/* with the query: borrowed from the text; "/" when there is none */
 };
 
 /*
- * Take `text` apart: SCHEME://HOST[:PORT][/PATH][?QUERY].  `scheme` is "wss" or
- * "https"; nothing else is accepted, nor a user, a fragment, or bytes that
+ * Take `text` apart: SCHEME://HOST[:PORT][/PATH][?QUERY].  `scheme` is "wss",
+ * "https" or "http"; nothing else is accepted, nor a user, a fragment, or bytes that
  * do not belong into a URL.  Pure.  False, with what is wrong in `why`.
  */
 bool	 net_url_parse(struct net_url *url, const char *scheme, const char *text, char *why, size_t why_size);
@@ -39,7 +40,7 @@ bool	 net_url_parse(struct net_url *url, const char *scheme, const char *text, c
 bool	 net_wss_ok(const char *value, char *why, size_t why_size);
 bool	 net_https_ok(const char *value, char *why, size_t why_size);
 
-/* HOST[:PORT] as a Host header has it: brackets around IPv6, no port when it is 443.  Returns `out`. */
+/* HOST[:PORT] as a Host header has it: brackets around IPv6, no port when it is the scheme's own.  Returns `out`. */
 #define NET_AUTHORITY_MAX	(NET_HOST_MAX + 8)
 char	*net_authority(const struct net_url *url, char out[NET_AUTHORITY_MAX]);
 
@@ -54,6 +55,9 @@ char	*net_authority(const struct net_url *url, char out[NET_AUTHORITY_MAX]);
 struct net	*net_new(struct event_base *base, const char *ca_file, char *why, size_t why_size);
 void		 net_free(struct net *net);	/* NULL is fine */
 struct event_base *net_base(const struct net *net);
+
+/* Whether a ca_file can be used; else a line of why.  For a configuration's table. */
+bool	 net_ca_file_ok(const char *path, char *why, size_t why_size);
 
 /* Other files than /etc/resolv.conf and /etc/hosts; borrowed, NULL: leave that one.  For tests. */
 void	 net_set_files(struct net *net, const char *resolv_conf, const char *hosts);
@@ -83,6 +87,9 @@ void		 net_lookup_cancel(struct net_lookup *l);	/* NULL is fine */
  * end of the stream without TLS's own goodbye is an error, not an end.
  */
 struct bufferevent *net_tls_new(struct net *net, const struct net_url *url);
+
+/* The same without TLS, for a plain http:// origin; to be freed with bufferevent_free(). */
+struct bufferevent *net_plain_new(struct net *net);
 void		 net_tls_free(struct bufferevent *bev);		/* with TLS's goodbye; NULL is fine */
 
 /* Begin to connect it to an address; its event callback tells the outcome, from the loop. */

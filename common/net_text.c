@@ -9,6 +9,7 @@
 #include "common/net.h"
 
 #define HTTPS_PORT	443
+#define HTTP_PORT	80
 
 static bool
 refuse(char *why, size_t why_size, const char *scheme, const char *what)
@@ -88,7 +89,7 @@ net_url_parse(struct net_url *url, const char *scheme, const char *text, char *w
 	bool		 brackets;
 
 	memset(url, 0, sizeof(*url));
-	url->port = HTTPS_PORT;
+	url->port = url->default_port = strcmp(scheme, "http") == 0 ? HTTP_PORT : HTTPS_PORT;
 	if (strncasecmp(text, scheme, scheme_len) != 0 || strncmp(text + scheme_len, "://", 3) != 0)
 		return refuse(why, why_size, scheme, "another scheme, or none");
 	at = text + scheme_len + 3;
@@ -148,7 +149,7 @@ net_authority(const struct net_url *url, char out[NET_AUTHORITY_MAX])
 	bool	 brackets = strchr(url->host, ':') != NULL;
 	int	 n = snprintf(out, NET_AUTHORITY_MAX, "%s%s%s", brackets ? "[" : "", url->host, brackets ? "]" : "");
 
-	if (url->port != HTTPS_PORT)
+	if (url->port != url->default_port)
 		snprintf(out + n, NET_AUTHORITY_MAX - (size_t)n, ":%u", (unsigned)url->port);
 	return out;
 }

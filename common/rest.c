@@ -5,10 +5,12 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "common/clock.h"
 #include "common/json.h"
@@ -26,6 +28,10 @@
 
 struct request {
 	char		*path;
+	bool		 is_post;
+	struct evkeyvalq fields;	/* of a POST */
+	char		*body;
+	size_t		 len;
 	rest_cb		 cb;
 	void		*arg;
 	struct request	*next;
@@ -123,6 +129,8 @@ request_free(struct request *q)
 {
 	if (q == NULL)
 		return;
+	evhttp_clear_headers(&q->fields);
+	free(q->body);
 	free(q->path);
 	free(q);
 }
@@ -185,6 +193,19 @@ answered_cb(struct evhttp_request *req, void *arg)
 	settle(r);
 }
 
+/* What makes it a POST. */
+static void
+add_post(const struct request *q, struct evhttp_request *req, struct evkeyvalq *headers)
+{
+	struct evkeyval	*field;
+
+	TAILQ_FOREACH(field, &q->fields, next)
+		evhttp_add_header(headers, field->key, field->value);
+	/* evhttp adds the length. */
+	if (evbuffer_add(evhttp_request_get_output_buffer(req), q->body, q->len) == -1)
+		fatalx("rest", "no memory");
+}
+
 /* On the connection as it is, or connecting it. */
 static void
 make_request(struct rest *r)
@@ -201,9 +222,11 @@ make_request(struct rest *r)
 	evhttp_add_header(headers, "User-Agent", r->user_agent);
 	evhttp_add_header(headers, "Accept", "application/json");
 	evhttp_add_header(headers, "Connection", "keep-alive");
+	if (r->current->is_post)
+		add_post(r->current, req, headers);
 	*r->error = '\0';
 	r->is_lost = false;
-	if (evhttp_make_request(r->connection, req, EVHTTP_REQ_GET, r->current->path) == -1)
+	if (evhttp_make_request(r->connection, req, r->current->is_post ? EVHTTP_REQ_POST : EVHTTP_REQ_GET, r->current->path) == -1)
 		fail(r, "connect: failed");
 }
 
@@ -221,7 +244,7 @@ try_next_address(struct rest *r)
 	share = (struct timeval){ .tv_sec = left_us / 1000000, .tv_usec = left_us % 1000000 };
 	event_add(r->deadline, &share);
 	drop_connection(r);
-	bev = net_tls_new(r->net, &r->url);
+	bev = r->params.plain ? net_plain_new(r->net) : net_tls_new(r->net, &r->url);
 	/* An address needs no evdns_base. */
 	r->connection = evhttp_connection_base_bufferevent_new(net_base(r->net), NULL, bev, r->addresses.text[i], r->url.port);
 	if (r->connection == NULL)
@@ -240,18 +263,37 @@ try_next_address(struct rest *r)
 		bufferevent_setcb(bev, read_cb, write_cb, connecting_cb, r);
 }
 
+/* Of the addresses those that may be connected to; `why` is about the last that may not. */
+static void
+take_addresses(struct rest *r, const struct net_addresses *addresses, char why[NET_WHY_MAX])
+{
+	const char	*address;
+
+	r->addresses.count = 0;
+	r->next_address = 0;
+	for (size_t i = 0; i < addresses->count; i++) {
+		address = addresses->text[i];
+		if (r->params.address_ok == NULL || r->params.address_ok(address, why, NET_WHY_MAX))
+			memcpy(r->addresses.text[r->addresses.count++], address, NET_ADDRESS_MAX);
+	}
+}
+
 static void
 lookup_cb(const struct net_addresses *addresses, const char *why, void *arg)
 {
 	struct rest	*r = arg;
+	char		 refused[NET_WHY_MAX] = "";
 
 	r->lookup = NULL;
 	if (addresses == NULL) {
 		fail(r, why);
 		return;
 	}
-	r->addresses = *addresses;
-	r->next_address = 0;
+	take_addresses(r, addresses, refused);
+	if (r->addresses.count == 0) {
+		fail(r, refused);
+		return;
+	}
 	try_next_address(r);
 }
 
@@ -358,7 +400,7 @@ static void
 heed(struct rest *r, const struct rest_answer *a)
 {
 	const char	*weight = r->params.weight_header == NULL ? NULL : rest_header(a, r->params.weight_header);
-	int64_t		 wait_ms = pace_answered(&r->pace, a->status, rest_header(a, "Retry-After"), weight, clock_mono_us(),
+	int64_t		 wait_ms = r->params.unpaced ? 0 : pace_answered(&r->pace, a->status, rest_header(a, "Retry-After"), weight, clock_mono_us(),
 			    clock_wall_us());
 
 	if (wait_ms == 0)
@@ -366,6 +408,12 @@ heed(struct rest *r, const struct rest_answer *a)
 	r->waits++;
 	log_warnx("rest", "the server wants us to wait name=%s host=%s status=%d wait_ms=%" PRId64 " weight=%s path=%.200s",
 	    r->params.name, r->url.host, a->status, wait_ms, weight == NULL ? "-" : weight, r->current->path);
+}
+
+static bool
+is_good(const struct rest *r, int status)
+{
+	return status == 200 || (r->current->is_post && status / 100 == 2);
 }
 
 /* What evhttp has kept of the answer, until the request is freed. */
@@ -379,7 +427,7 @@ fill_answer(struct rest *r, struct rest_answer *a)
 	a->len = evbuffer_get_length(body);
 	if (evbuffer_add(body, "", 1) == -1 || (a->body = (const char *)evbuffer_pullup(body, -1)) == NULL)
 		fatalx("rest", "no memory");
-	if (a->status != 200)
+	if (!is_good(r, a->status))
 		snprintf(r->error, sizeof(r->error), "HTTP status %d: %.200s", a->status, a->body);
 }
 
@@ -393,7 +441,7 @@ finish_cb(evutil_socket_t fd, short what, void *arg)
 	char			 why[NET_WHY_MAX];
 
 	(void)fd, (void)what;
-	/* The server may close a kept connection just when we ask; GET can be said again. */
+	/* The server may close a kept connection just when we ask; it can be said again. */
 	if (answer == NULL && r->is_lost && r->is_reused) {
 		drop_connection(r);
 		begin(r);
@@ -406,7 +454,7 @@ finish_cb(evutil_socket_t fd, short what, void *arg)
 		fill_answer(r, &a);
 		heed(r, &a);
 	}
-	if (a.status != 200) {
+	if (!is_good(r, a.status)) {
 		r->errors++;
 		memcpy(r->last_error, r->error, sizeof(r->last_error));
 		memcpy(why, r->error, sizeof(why));
@@ -449,7 +497,7 @@ rest_new(struct net *net, const struct rest_params *params)
 		.wait_base_ms = p->wait_base_ms != 0 ? p->wait_base_ms : WAIT_BASE_MS,
 		.wait_max_ms = p->wait_max_ms != 0 ? p->wait_max_ms : WAIT_MAX_MS,
 	};
-	if (!net_url_parse(&r->url, "https", r->origin, why, sizeof(why)))
+	if (!net_url_parse(&r->url, p->plain ? "http" : "https", r->origin, why, sizeof(why)))
 		fatalx("rest", "bad origin url=\"%.200s\" why=\"%s\"", r->origin, why);
 	r->last = &r->first;
 	r->start = evtimer_new(net_base(net), start_cb, r);
@@ -470,22 +518,57 @@ rest_free(struct rest *r)
 		destroy(r);
 }
 
-int
-rest_get(struct rest *r, const char *path, rest_cb cb, void *arg)
+static struct request *
+request_new(const struct rest *r, const char *path, rest_cb cb, void *arg)
 {
 	struct request	*q;
 
 	if (r->waiting >= r->params.queue_max || *path != '/' || strpbrk(path, " \r\n") != NULL)
-		return -1;
+		return NULL;
 	q = xcalloc(1, sizeof(*q));
 	q->path = xstrdup(path);
 	q->cb = cb;
 	q->arg = arg;
+	TAILQ_INIT(&q->fields);
+	return q;
+}
+
+static int
+enqueue(struct rest *r, struct request *q)
+{
 	*r->last = q;
 	r->last = &q->next;
 	r->waiting++;
 	schedule(r);
 	return 0;
+}
+
+int
+rest_get(struct rest *r, const char *path, rest_cb cb, void *arg)
+{
+	struct request	*q = request_new(r, path, cb, arg);
+
+	return q == NULL ? -1 : enqueue(r, q);
+}
+
+int
+rest_post(struct rest *r, const struct rest_post *post, rest_cb cb, void *arg)
+{
+	struct request	*q = request_new(r, post->path, cb, arg);
+
+	if (q == NULL)
+		return -1;
+	q->is_post = true;
+	q->body = xcalloc(1, post->len + 1);
+	memcpy(q->body, post->body, post->len);
+	q->len = post->len;
+	for (size_t i = 0; i < post->field_count; i++)
+		/* It refuses what holds a line's end. */
+		if (evhttp_add_header(&q->fields, post->fields[i].name, post->fields[i].value) == -1) {
+			request_free(q);
+			return -1;
+		}
+	return enqueue(r, q);
 }
 
 void

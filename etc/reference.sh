@@ -8,6 +8,7 @@ form=${2:-md}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 printf 'time,open,high,low,close\n2026-01-01,1,1,1,1\n' >"$dir/x.csv"
+(umask 077 && printf 'AAAAAAAAAAAAAAAAAAAAAA==\n' >"$dir/x.key")
 {
 	printf '[process name]\ncommand = /PROGRAM\n'
 	printf '[feed sim]\ntype = sim\nsymbols = BASE/QUOTE\n[feed file]\ntype = file\npath = %s/x.csv\nsymbols = BASE/QUOTE\n' "$dir"
@@ -17,6 +18,7 @@ printf 'time,open,high,low,close\n2026-01-01,1,1,1,1\n' >"$dir/x.csv"
 		printf '[strategy %s]\ntype = %s\ntimeframe = 1m\n' "$type" "$type"
 	done
 	printf '[token name]\nsha256 = %064d\n' 0
+	printf '[webhook name]\nurl = https://example.org/\nsecret_file = %s/x.key\n' "$dir"
 } >"$dir/x.conf"
 
 # Fields apart by tabs: S, title and condition of a section; or K, key, default (- for required) and help.
@@ -26,12 +28,13 @@ keys() {
 		"$bin/tocsin-watchdog" -c "$dir/x.conf" -T
 		"$bin/tocsin-generator" -c "$dir/x.conf" -T
 		"$bin/tocsin-relay" -c "$dir/x.conf" -T
-	} | sed "s|$dir/x.csv||" | awk '
+	} | sed "s|$dir/x.csv||; s|$dir/x.key||" | awk '
 	/^\[/ { head = substr($0, 2, length($0) - 2); skip = seen[head]++; if (skip) next
 		title = head; with = ""
 		if (sub(/^process .*/, "process NAME", title)) ;
 		else if (sub(/^feed .*/, "feed NAME", title)) with = "type = " substr(head, 6) (head == "feed binance" ? ", coinbase or kraken" : "")
 		else if (sub(/^token .*/, "token NAME", title)) ;
+		else if (sub(/^webhook .*/, "webhook NAME", title)) ;
 		else if (sub(/^strategy .*/, "strategy NAME", title)) with = "type = " substr(head, 10)
 		print "S\t" title "\t" with; next }
 	skip { next }
@@ -39,6 +42,8 @@ keys() {
 	/^[a-z0-9_]+ = / { key = $1; value = substr($0, length(key) + 4)
 		if (key == "command" || key == "symbols" && head ~ /^feed/ || key == "path" || key == "sha256" || key == "type" || key == "timeframe" && head ~ /^strategy/)
 			value = "-"
+		if (key == "url" && head ~ /^webhook/)
+			value = ""
 		print "K\t" key "\t" value "\t" help }'
 }
 

@@ -20,6 +20,11 @@
  */
 #define WAIT_FOR_LOCK	"SELECT true FROM pg_advisory_lock(hashtext('tocsin.generator'))"
 #define ASK_FOR_LOCK	"SELECT pg_try_advisory_lock(hashtext('tocsin.generator'))"
+/* Who has it; any role may take an advisory lock. */
+#define HOLDER	"SELECT a.pid, coalesce(a.usename, ''), coalesce(host(a.client_addr), 'local'), a.usename IS NOT DISTINCT FROM current_user " \
+		"FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 " \
+		"AND l.classid = ((hashtext('tocsin.generator')::bigint >> 32) & 4294967295)::oid " \
+		"AND l.objid = (hashtext('tocsin.generator')::bigint & 4294967295)::oid AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 #define LOCK_TIMEOUT	"55P03"
 #define ASK_AGAIN_S	1
 #define CLOCK_TOLD_US	2000000
@@ -131,6 +136,18 @@ evicted_cb(const struct pg_result *res, void *arg)
 }
 
 static void
+holder_cb(const struct pg_result *res, void *arg)
+{
+	(void)arg;
+	if (!pg_ok(res) || pg_rows(res) == 0)
+		return;
+	log_info("session", "who writes: backend_pid=%s user=%s client=%s", pg_text(res, 0, 0), pg_text(res, 0, 1), pg_text(res, 0, 2));
+	if (strcmp(pg_text(res, 0, 3), "t") != 0)
+		log_warnx("session", "the writer's lock is held by another role than ours: unless that is a generator, end its session "
+		    "backend_pid=%s user=%s", pg_text(res, 0, 0), pg_text(res, 0, 1));
+}
+
+static void
 stand_by(struct session *s)
 {
 	static const struct timeval	 pause = { .tv_sec = ASK_AGAIN_S };
@@ -142,8 +159,10 @@ stand_by(struct session *s)
 		pg_query(s->pg, EVICT, 2, ours, evicted_cb, s);
 		return;
 	}
-	if (!s->standby)
+	if (!s->standby) {
 		log_info("session", "another generator writes to this database: standing by");
+		pg_query(s->pg, HOLDER, 0, NULL, holder_cb, s);
+	}
 	s->standby = true;
 	event_add(s->ask_again, &pause);
 }

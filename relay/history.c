@@ -39,17 +39,17 @@ struct batch {
 };
 
 struct history_ask {
-	TAILQ_ENTRY(history_ask) entry;
+	TAILQ_ENTRY(history_ask) entry;		/* of those who wait for an answer */
+	STAILQ_ENTRY(history_ask) next;		/* of those who have one */
 	struct history	*history;
 	bool		 is_snapshot;
 	bool		 under_way;	/* the question under way is this one's */
 	bool		 is_answered;	/* it waits for its turn with: */
 	struct history_answer answer;	/* holds a reference */
 	int64_t		 seq;
-	history_cb	 cb;
+	history_cb	 cb;		/* NULL: cancelled with its answer at hand */
 	void		*arg;
 };
-TAILQ_HEAD(asks, history_ask);
 
 struct history {
 	struct pg		*pg;
@@ -57,7 +57,8 @@ struct history {
 	const char		*(*epoch)(void *arg);
 	void			*arg;
 	struct event		*retry_timer, *deliver_timer;
-	struct asks		 queue, answered;
+	TAILQ_HEAD(, history_ask) queue;
+	STAILQ_HEAD(, history_ask) answered;
 	bool			 busy;		/* a question is under way: */
 	bool			 asked_snapshot, forgotten;
 	int64_t			 asked_seq;	/* of a page */
@@ -160,7 +161,7 @@ give(struct history_ask *a, const struct history_answer *answer)
 	struct history	*h = a->history;
 
 	TAILQ_REMOVE(&h->queue, a, entry);
-	TAILQ_INSERT_TAIL(&h->answered, a, entry);
+	STAILQ_INSERT_TAIL(&h->answered, a, next);
 	a->answer = *answer;
 	if (a->answer.batch != NULL)
 		batch_ref(a->answer.batch);
@@ -168,32 +169,33 @@ give(struct history_ask *a, const struct history_answer *answer)
 	run_soon(h->deliver_timer);
 }
 
-static void
-deliver(struct history_ask *a)
+/* The first of them gets its answer; false when there is none. */
+static bool
+deliver(struct history *h)
 {
-	struct history_ask	 mine = *a;
+	struct history_ask	*a = STAILQ_FIRST(&h->answered);
 
-	TAILQ_REMOVE(&a->history->answered, a, entry);
+	if (a == NULL)
+		return false;
+	STAILQ_REMOVE_HEAD(&h->answered, next);
+	if (a->cb != NULL)
+		a->cb(&a->answer, a->arg);
+	batch_unref(a->answer.batch);
 	free(a);
-	mine.cb(&mine.answer, mine.arg);
-	batch_unref(mine.answer.batch);
+	return true;
 }
 
 /* Those who get an answer send much at once: when many do, the loop sees to the others in between. */
 static void
 deliver_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct history		*h = arg;
-	struct history_ask	*a;
-	int64_t			 until_us = clock_mono_us() + DELIVER_US;
+	struct history	*h = arg;
+	int64_t		 until_us = clock_mono_us() + DELIVER_US;
 
 	(void)fd, (void)what;
-	while ((a = TAILQ_FIRST(&h->answered)) != NULL) {
-		deliver(a);
-		if (clock_mono_us() >= until_us)
-			break;
-	}
-	if (!TAILQ_EMPTY(&h->answered))
+	while (deliver(h) && clock_mono_us() < until_us)
+		;
+	if (!STAILQ_EMPTY(&h->answered))
 		run_soon(h->deliver_timer);
 }
 
@@ -371,11 +373,14 @@ history_snapshot(struct history *h, history_cb cb, void *arg)
 void
 history_cancel(struct history_ask *a)
 {
-	struct batch	*b = a->answer.batch;
-
-	TAILQ_REMOVE(a->is_answered ? &a->history->answered : &a->history->queue, a, entry);
-	free(a);
-	batch_unref(b);
+	if (!a->is_answered) {
+		TAILQ_REMOVE(&a->history->queue, a, entry);
+		free(a);
+		return;
+	}
+	a->cb = NULL;
+	batch_unref(a->answer.batch);
+	a->answer.batch = NULL;
 }
 
 void
@@ -411,7 +416,7 @@ history_new(struct event_base *base, struct pg *pg, struct stats *stats, const c
 
 	*h = (struct history){ .pg = pg, .stats = stats, .epoch = epoch, .arg = arg };
 	TAILQ_INIT(&h->queue);
-	TAILQ_INIT(&h->answered);
+	STAILQ_INIT(&h->answered);
 	LIST_INIT(&h->alive);
 	h->retry_timer = new_timer(base, retry_cb, h);
 	h->deliver_timer = new_timer(base, deliver_cb, h);
@@ -421,13 +426,20 @@ history_new(struct event_base *base, struct pg *pg, struct stats *stats, const c
 void
 history_free(struct history *h)
 {
-	struct history_ask	*a;
+	struct history_ask	*a, *next;
 
 	if (h == NULL)
 		return;
 	h->busy = true;		/* no question any more, however much room there is */
-	while ((a = TAILQ_FIRST(&h->queue)) != NULL || (a = TAILQ_FIRST(&h->answered)) != NULL)
-		history_cancel(a);
+	for (a = TAILQ_FIRST(&h->queue); a != NULL; a = next) {
+		next = TAILQ_NEXT(a, entry);
+		free(a);
+	}
+	for (a = STAILQ_FIRST(&h->answered); a != NULL; a = next) {
+		next = STAILQ_NEXT(a, next);
+		batch_unref(a->answer.batch);
+		free(a);
+	}
 	event_free(h->retry_timer);
 	event_free(h->deliver_timer);
 	free(h);

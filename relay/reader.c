@@ -276,9 +276,9 @@ reader_gather(struct reader *r, struct change **out, size_t max)
 	}
 }
 
-/* Where the first `count` of those gathered end, by gathering them again; the last of them in `*last`. */
+/* Where the first `count` of those gathered end, by gathering them again. */
 static uint64_t
-end_of(struct reader *r, size_t count, struct change **last)
+end_of(struct reader *r, size_t count)
 {
 	struct change	*again[READER_GATHER_MAX];
 	uint64_t	 whole = r->gathered_end, end;
@@ -287,7 +287,6 @@ end_of(struct reader *r, size_t count, struct change **last)
 		(void)gather_batch(r, again, count);
 	else
 		(void)gather_ring(r, again, count);
-	*last = again[count - 1];
 	end = r->gathered_end;
 	r->gathered_end = whole;
 	return end;
@@ -296,16 +295,14 @@ end_of(struct reader *r, size_t count, struct change **last)
 void
 reader_passed(struct reader *r, size_t count)
 {
-	uint64_t	 end = r->gathered_end;
-	struct change	*last;
+	uint64_t		 end;
+	const struct change	*last;
 
 	/* Given back meanwhile, or fallen off the ring: it will be gathered again. */
 	if (r->gathered < count || (r->state == READER_LIVE && r->position < ring_tail(r->context->ring)))
 		return;
-	if (count < r->gathered)
-		end = end_of(r, count, &last);
-	else
-		last = r->state == READER_BATCH ? batch_at(r->batch, end - 1) : ring_at(r->context->ring, end - 1);
+	end = count < r->gathered ? end_of(r, count) : r->gathered_end;
+	last = r->state == READER_BATCH ? batch_at(r->batch, end - 1) : ring_at(r->context->ring, end - 1);
 	r->gathered -= (uint16_t)count;
 	r->has_passed = true;
 	/* A snapshot is in order of id, and not the place in the log that it leads to. */

@@ -15,7 +15,9 @@
 #include "relay/inherit.h"
 #include "relay/listener.h"
 #include "relay/page.h"
+#include "relay/questions.h"
 #include "relay/realtime.h"
+#include "relay/reader.h"
 #include "relay/report.h"
 #include "relay/request.h"
 #include "relay/ring.h"
@@ -24,6 +26,8 @@
 #include "relay/streams.h"
 #include "relay/subscribe.h"
 #include "relay/tls.h"
+#include "relay/webhooks.h"
+#include "relay/webhooks_api.h"
 
 /* Answers just written may still be on their way out; questions to the database get longer. */
 #define FLUSH_MS	50
@@ -32,11 +36,29 @@
 /* Beside the streams: requests, and those that keep a connection open for the next one. */
 #define OTHER_CONNECTIONS	1000
 
+/* Nothing is waited for any more but the last bytes. */
+static void
+flush_and_end(struct relay *r)
+{
+	struct timeval	 wait = clock_timeval_ms(FLUSH_MS);
+
+	event_base_loopexit(r->base, &wait);
+}
+
+static void
+webhooks_stopped_cb(void *arg)
+{
+	struct relay	*r = arg;
+
+	if (questions_pending(r->questions) == 0)
+		flush_and_end(r);
+}
+
 static void
 stop(struct relay *r, const char *why, int exit_code)
 {
-	unsigned	 wait_ms = api_pending(r->api) > 0 ? FINISH_MS : FLUSH_MS;
-	struct timeval	 wait = clock_timeval_ms(wait_ms);
+	struct timeval	 wait = clock_timeval_ms(FINISH_MS);
+	bool		 sending;
 
 	if (r->stopping)
 		return;
@@ -47,7 +69,11 @@ stop(struct relay *r, const char *why, int exit_code)
 	heartbeat_stopping(r->heartbeat);
 	server_stop_accepting(r->server);
 	realtime_stop(r->realtime);
-	event_base_loopexit(r->base, &wait);
+	sending = webhooks_stop(r->webhooks, webhooks_stopped_cb, r);
+	if (sending || questions_pending(r->questions) > 0)
+		event_base_loopexit(r->base, &wait);
+	else
+		flush_and_end(r);
 }
 
 /* From the listener */
@@ -62,6 +88,7 @@ rebased_cb(int64_t floor_seq, const char *reason, void *arg)
 	if (reason != NULL) {
 		streams_reset(r->streams, reason);
 		realtime_reset(r->realtime, reason);
+		webhooks_rebased(r->webhooks);
 	}
 }
 
@@ -73,6 +100,7 @@ change_cb(struct change *c, void *arg)
 	ring_push(r->ring, c);
 	streams_wake(r->streams);
 	realtime_wake(r->realtime);
+	webhooks_wake(r->webhooks);
 }
 
 static void
@@ -82,6 +110,7 @@ caught_up_cb(void *arg)
 
 	streams_begin(r->streams);
 	realtime_begin(r->realtime);
+	webhooks_begin(r->webhooks);
 }
 
 static void
@@ -201,7 +230,53 @@ signals_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
-	api_signals(r->api, req);
+	api_signals(r->questions, req);
+}
+
+static void
+signal_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_signal(r->questions, req);
+}
+
+static void
+candles_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_candles(r->questions, req);
+}
+
+static void
+stats_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_stats(r->questions, req);
+}
+
+static void
+metrics_route(struct request *req, void *arg)
+{
+	report_metrics(arg, req);
+}
+
+static void
+webhooks_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	webhooks_api_list(r->webhooks_api, req, listener_cursor(r->listener));
+}
+
+static void
+webhook_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	webhooks_api_resume(r->webhooks_api, req);
 }
 
 static void
@@ -235,6 +310,12 @@ static const struct server_route routes[] = {
 	{ "/realtime/v1/websocket", REQUEST_GET, 0, true, realtime_route },
 	{ "/socket/websocket", REQUEST_GET, 0, true, realtime_route },
 	{ "/v1/signals", REQUEST_GET, ACCESS_READ, false, signals_route },
+	{ "/v1/signals/", REQUEST_GET | REQUEST_POST, ACCESS_READ, false, signal_route },
+	{ "/v1/candles", REQUEST_GET, ACCESS_READ, false, candles_route },
+	{ "/v1/stats", REQUEST_GET, ACCESS_READ, false, stats_route },
+	{ "/metrics", REQUEST_GET, ACCESS_READ, false, metrics_route },
+	{ "/v1/webhooks", REQUEST_GET, ACCESS_READ, false, webhooks_route },
+	{ "/v1/webhooks/", REQUEST_POST, ACCESS_ADMIN, false, webhook_route },
 	{ "/v1/status", REQUEST_GET, ACCESS_READ, false, status_route },
 	{ "/healthz", REQUEST_GET, 0, false, health_route },
 	{ "/readyz", REQUEST_GET, 0, false, ready_route },
@@ -265,7 +346,7 @@ build_database_side(struct relay *r)
 	r->query = new_session(r, "query", query_up_cb);
 	r->api_session = new_session(r, "api", api_up_cb);
 	r->history = history_new(r->base, r->query, &r->stats, epoch_cb, r);
-	r->api = api_new(r->api_session);
+	r->questions = questions_new(r->api_session);
 }
 
 static void
@@ -277,8 +358,8 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.keepalive_ms = r->settings->keepalive_ms,
 	};
 	const struct realtime_params	 realtime_params = {
-		.reader = { .ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats }, .auth = r->auth,
-		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
+		.reader = { .ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats },
+		.auth = r->auth, .max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 	};
 	const struct server_params	 server_params = {
 		.routes = routes, .names = &r->settings->public_hosts, .auth = r->auth, .stats = &r->stats,
@@ -286,9 +367,14 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 		.max_connections = (size_t)r->settings->max_clients + OTHER_CONNECTIONS,
 		.max_per_address = (size_t)r->settings->max_per_address, .request_ms = r->settings->request_ms, .idle_ms = IDLE_MS,
 	};
+	const struct reader_context	 readers = {
+		.ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats
+	};
 
 	r->streams = streams_new(r->base, &params);
 	r->realtime = realtime_new(r->base, &realtime_params);
+	r->webhooks = webhooks_new(r->base, &r->settings->webhooks, settings_database(r->settings), &readers);
+	r->webhooks_api = webhooks_api_new(r->webhooks);
 	r->server = server_new(r->base, fds, count, &server_params, r);
 }
 
@@ -308,6 +394,7 @@ serve(struct relay *r)
 	listener_start(r->listener);
 	pg_start(r->query);
 	pg_start(r->api_session);
+	webhooks_start(r->webhooks);
 	/* Clients are served from here on; a missing database is no reason to be started anew. */
 	heartbeat_ready(r->heartbeat);
 	event_base_dispatch(r->base);
@@ -321,8 +408,10 @@ static void
 release(struct relay *r)
 {
 	streams_free(r->streams);
+	questions_free(r->questions);
 	realtime_free(r->realtime);
-	api_free(r->api);
+	webhooks_api_free(r->webhooks_api);
+	webhooks_free(r->webhooks);
 	server_free(r->server);
 	history_free(r->history);
 	pg_free(r->query);
@@ -331,6 +420,9 @@ release(struct relay *r)
 	ring_free(r->ring);
 	auth_free(r->auth);
 	tls_free(r->tls);
+	/* What a name server was asked last is given back in these turns. */
+	for (int i = 0; i < 3; i++)
+		(void)event_base_loop(r->base, EVLOOP_NONBLOCK);
 	event_base_free(r->base);
 }
 

@@ -14,13 +14,15 @@ struct history;
 struct listener;
 struct pg;
 struct auth;
-struct api;
+struct questions;
 struct realtime;
 struct ring;
 struct server;
 struct settings;
 struct streams;
 struct tls;
+struct webhooks;
+struct webhooks_api;
 
 struct relay {
 	const struct settings	*settings;	/* borrowed */
@@ -34,9 +36,11 @@ struct relay {
 	struct pg		*query;		/* the session of history */
 	struct pg		*api_session;	/* its own: what people ask for must not hold up a stream's history */
 	struct history		*history;
-	struct api		*api;
+	struct questions	*questions;
 	struct streams		*streams;
 	struct realtime		*realtime;
+	struct webhooks		*webhooks;	/* NULL: none are configured */
+	struct webhooks_api	*webhooks_api;
 	struct server		*server;
 	struct heartbeat	*heartbeat;
 	int64_t			 started_us;	/* monotonic */

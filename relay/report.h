@@ -9,5 +9,6 @@ struct relay;
 void	 report_health(struct request *req);	/* 200: the loop turns */
 void	 report_ready(const struct relay *r, struct request *req);
 void	 report_status(const struct relay *r, struct request *req);
+void	 report_metrics(const struct relay *r, struct request *req);	/* for Prometheus, see metrics.h */
 void	 report_heartbeat(const struct relay *r, struct jsonw *w);	/* short: it must fit the pipe */
 #endif

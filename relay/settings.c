@@ -53,7 +53,7 @@ static const struct conf_key relay_keys[] = {
 static bool
 read_file(struct settings *s, const char *path, FILE *errors_to)
 {
-	static const char *const	 own[] = { "relay", "token", NULL };
+	static const char *const	 own[] = { "relay", "token", "webhook", NULL };
 	struct conf			*c = conf_read(path);
 	const struct conf_section	*section = conf_section(c, "relay", NULL);
 	int				 errors;
@@ -61,6 +61,7 @@ read_file(struct settings *s, const char *path, FILE *errors_to)
 	*s = (struct settings){ .path = xstrdup(path) };
 	conf_fill(c, conf_section(c, "tocsin", NULL), suite_keys, &s->suite);
 	conf_fill(c, section, relay_keys, s);
+	webhook_conf_read(c, &s->webhooks);
 	tokens_read(&s->tokens, c);
 	suite_ignore_others(c, own);
 	if (s->client_buffer > s->ring_bytes)
@@ -102,6 +103,7 @@ void
 settings_release(struct settings *s)
 {
 	conf_clear(relay_keys, s);
+	webhook_conf_release(&s->webhooks);
 	tokens_release(&s->tokens);
 	free(s->path);
 	conf_clear(suite_keys, &s->suite);
@@ -112,6 +114,7 @@ settings_print(const struct settings *s)
 {
 	conf_print(stdout, "tocsin", NULL, suite_keys, &s->suite);
 	conf_print(stdout, "relay", NULL, relay_keys, s);
+	webhook_conf_print(&s->webhooks);
 	tokens_print(&s->tokens);
 }
 

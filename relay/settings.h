@@ -7,6 +7,7 @@
 #include "common/conf.h"
 #include "common/suite.h"
 #include "relay/tokens.h"
+#include "relay/webhook_conf.h"
 
 struct settings {
 	struct suite_conf	 suite;
@@ -18,6 +19,7 @@ struct settings {
 	char			*tls_cert, *tls_key;	/* NULL: no TLS */
 	int64_t			 max_per_address;
 	int64_t			 request_ms;
+	struct webhook_confs	 webhooks;
 	char			*jwt_secret_file;	/* NULL: none */
 	struct conf_list	 anonymous;
 	struct tokens		 tokens;

@@ -55,37 +55,43 @@ CREATE TABLE tocsin_notify_key (
   only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
   inner_pad bytea NOT NULL CHECK (octet_length(inner_pad) = 64),
   outer_pad bytea NOT NULL CHECK (octet_length(outer_pad) = 64));
-DO $$
+
+-- Another one, at random: for the first time, and when it has become known.  The relay takes it up by itself.
+CREATE FUNCTION tocsin_new_notify_key() RETURNS void LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
   key bytea := sha256(convert_to(concat(gen_random_uuid(), gen_random_uuid(), gen_random_uuid()), 'UTF8'));
-  inner_pad bytea := '';
-  outer_pad bytea := '';
+  inside bytea := '';
+  outside bytea := '';
   octet integer;
 BEGIN
   FOR i IN 0..63 LOOP
     octet := CASE WHEN i < 32 THEN get_byte(key, i) ELSE 0 END;
-    inner_pad := inner_pad || set_byte('\x00', 0, octet # 54);
-    outer_pad := outer_pad || set_byte('\x00', 0, octet # 92);
+    inside := inside || set_byte('\x00', 0, octet # 54);
+    outside := outside || set_byte('\x00', 0, octet # 92);
   END LOOP;
-  INSERT INTO tocsin_notify_key (inner_pad, outer_pad) VALUES (inner_pad, outer_pad);
+  INSERT INTO tocsin_notify_key (inner_pad, outer_pad) VALUES (inside, outside)
+    ON CONFLICT (only_row) DO UPDATE SET inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad;
 END $$;
+SELECT tocsin_new_notify_key();
 
 -- An event's text with one more member at its end, "mac": the first 16 bytes of the HMAC of the text without it.  Anybody may
 -- NOTIFY; who has no right to the key cannot make the relay tell what is not in the log.  Less than 8,000 bytes with all of it.
 CREATE OR REPLACE FUNCTION signal_events_notify() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
-  k tocsin_notify_key;
+  k_inner bytea;
+  k_outer bytea;
 BEGIN
-  SELECT * INTO k FROM tocsin_notify_key;
+  SELECT inner_pad, outer_pad INTO k_inner, k_outer FROM tocsin_notify_key;
   PERFORM pg_notify('signals', left(body, -1) || ',"mac":"' ||
-    encode(substr(sha256(k.outer_pad || sha256(k.inner_pad || convert_to(body, 'UTF8'))), 1, 16), 'hex') || '"}')
+    encode(substr(sha256(k_outer || sha256(k_inner || convert_to(body, 'UTF8'))), 1, 16), 'hex') || '"}')
   FROM (SELECT CASE WHEN octet_length(whole) <= 7958 THEN whole ELSE signal_event_text(e, false) END AS body
         FROM (SELECT e, signal_event_text(e, true) AS whole
               FROM (SELECT ROW(n.*)::signal_events AS e FROM new_events n ORDER BY n.seq) AS r) AS t) AS b;
   RETURN NULL;
 END $$;
 
+REVOKE EXECUTE ON FUNCTION tocsin_new_notify_key() FROM PUBLIC;
 GRANT SELECT ON tocsin_timelines TO tocsin_generator, tocsin_relay, tocsin_reader;
 GRANT SELECT ON tocsin_notify_key TO tocsin_relay;
 

@@ -42,6 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	check("wss", text);
 	check("https", text);
+	check("http", text);
 	ms = net_retry_after_ms(text, INT64_C(1767225600000000), 600000);
 	if (ms < -1 || ms > 600000)
 		abort();

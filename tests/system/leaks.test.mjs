@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { Site, bin, command, fileFeed, program, until, writeCandles } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
+import { Receiver } from './lib/receiver.mjs';
+import { insert, post, section, state } from './lib/webhooks.mjs';
 
 // A sanitized program has its own leak check, and valgrind cannot run it.
 const skip = /asan/.test(bin) && 'LeakSanitizer watches this build';
@@ -57,6 +59,30 @@ test('the relay serves, resumes, loses its database and ends clean with clients 
   await until('it is not ready', async () => (await site.get('/readyz')).status === 503);
   await site.postgres('restart');
   await until('it is ready again', async () => (await site.get('/readyz')).status === 200);
+  child.kill('SIGTERM');
+  assert.deepEqual(await child.ended, { code: 0, signal: null }, child.output());
+  clean(`${site.dir}/vg`);
+});
+
+test('the relay with receivers that take, refuse, hang and are away ends clean', { skip }, async (t) => {
+  const site = await Site.create(t);
+  const good = await Receiver.create(t), hanging = await Receiver.create(t, { answer: () => ({ hang: true }) }), gone = await Receiver.create(t, { answer: () => ({ status: 410 }) });
+  site.configure({ relay: 'anonymous = read, ack, admin' });
+  for (const [name, hook] of Object.entries({ good: { receiver: good }, hanging: { receiver: hanging }, gone: { receiver: gone },
+    away: { receiver: gone, url: 'http://127.0.0.1:1/' }, tls: { receiver: good, url: `https://localhost:${good.port}/` } })) fs.appendFileSync(site.conf, section(site, name, hook));
+  await site.migrate();
+  const child = site.spawn('valgrind', args(`${site.dir}/vg`, program('tocsin-relay'), '-c', site.conf, `listen=127.0.0.1:${site.port}`));
+  await until('the webhooks run', async () => (await (await site.get('/v1/webhooks').catch(() => ({ json: () => ({}) }))).json()).webhooks?.every((w) => w.state === 'running'), 60000);
+  await insert(site, { count: 100 });
+  await until('one has all', () => good.taken.length === 100);
+  await until('the others none', async () => hanging.requests.length === 1 && (await state(site, 'gone')).state === 'parked' && (await state(site, 'away')).state === 'failing' && (await state(site, 'tls')).state === 'failing');
+  await until('it is resumed', async () => (await post(site, '/v1/webhooks/gone/resume')).status === 200);
+  await site.postgres('kill');
+  await until('it is not ready', async () => (await site.get('/readyz')).status === 503);
+  await site.postgres('restart');
+  await until('it is ready again', async () => (await site.get('/readyz')).status === 200);
+  await insert(site);
+  await until('what is new', () => good.taken.length === 101, 60000);
   child.kill('SIGTERM');
   assert.deepEqual(await child.ended, { code: 0, signal: null }, child.output());
   clean(`${site.dir}/vg`);

@@ -53,7 +53,9 @@ anything_else_is_not(void **state)
 		assert_false(notify_open(&key, payload, text));
 	}
 	assert_false(notify_open(&key, TEXT, text));
-	snprintf(payload, sizeof(payload), "%s ", whole);
+	memcpy(payload, whole, sizeof(whole));
+	payload[strlen(whole)] = ' ';
+	payload[strlen(whole) + 1] = '\0';
 	assert_false(notify_open(&key, payload, text));
 	none.is_known = false;
 	assert_false(notify_open(&none, whole, text));

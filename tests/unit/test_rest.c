@@ -41,12 +41,13 @@ struct fixture {
 	unsigned		 port, connections, requests;
 	int64_t			 times[REQUESTS_MAX];	/* of the requests' arrival, monotonic us */
 	char			 heads[1024];
+	char			 posted[256];	/* of the last POST: two lines of its head, its length and its body */
 	struct rest_params	 params;
 	char			 origin[80];
 	struct rest		*rest;
 	struct got		 got[ANSWERS_MAX];
 	size_t			 count;
-	bool			 answered, free_in_answer, ask_in_answer;
+	bool			 answered, free_in_answer, ask_in_answer, posting;
 };
 
 static struct fixture	*the;	/* arg of the answers is free for the tests */
@@ -85,6 +86,13 @@ http_cb(struct evhttp_request *req, void *arg)
 	f->times[f->requests++] = clock_mono_us();
 	snprintf(f->heads, sizeof(f->heads), "%s|%s|%s|%s", evhttp_find_header(in, "Host"), evhttp_find_header(in, "User-Agent"),
 	    evhttp_find_header(in, "Accept"), evhttp_find_header(in, "Connection"));
+	if (evhttp_request_get_command(req) == EVHTTP_REQ_POST) {
+		struct evbuffer	*body = evhttp_request_get_input_buffer(req);
+
+		snprintf(f->posted, sizeof(f->posted), "%s|%s|%s|%.*s", evhttp_find_header(in, "Content-Type"),
+		    evhttp_find_header(in, "X-Id"), evhttp_find_header(in, "Content-Length"), (int)evbuffer_get_length(body),
+		    (char *)evbuffer_pullup(body, -1));
+	}
 	if (strcmp(path, "/slow") == 0) {
 		f->held = req;
 	} else if (strcmp(path, "/chunked") == 0) {
@@ -92,6 +100,8 @@ http_cb(struct evhttp_request *req, void *arg)
 	} else if (strcmp(path, "/missing") == 0) {
 		evbuffer_add_printf(out, "no such symbol");
 		evhttp_send_reply(req, 404, "Not Found", out);
+	} else if (strncmp(path, "/status?", 8) == 0) {
+		evhttp_send_reply(req, atoi(path + 8), "So", out);
 	} else if (strncmp(path, "/busy", 5) == 0) {
 		if (path[5] == '?')
 			evhttp_add_header(headers, "Retry-After", path + 6);
@@ -193,7 +203,8 @@ answer_cb(const struct rest_answer *a, void *arg)
 	g->len = a->len;
 	assert_int_equal(a->body[a->len], '\0');
 	g->body = strdup(a->body);
-	assert_true((a->why == NULL) == (a->status == 200));
+	if (!f->posting)
+		assert_true((a->why == NULL) == (a->status == 200));
 	snprintf(g->why, sizeof(g->why), "%s", a->why == NULL ? "" : a->why);
 	snprintf(g->header, sizeof(g->header), "%s", header == NULL ? "" : header);
 	if (f->ask_in_answer) {
@@ -209,7 +220,7 @@ answer_cb(const struct rest_answer *a, void *arg)
 static void
 open_rest(struct fixture *f)
 {
-	snprintf(f->origin, sizeof(f->origin), "https://127.0.0.1:%u", f->port);
+	snprintf(f->origin, sizeof(f->origin), "http%s://127.0.0.1:%u", f->params.plain ? "" : "s", f->port);
 	f->params.origin = f->origin;
 	f->rest = rest_new(f->net, &f->params);
 }
@@ -235,6 +246,21 @@ ask(struct fixture *f, const char *path)
 	assert_int_equal(f->count, count);
 	await_count(f, count + 1);
 	assert_int_equal(f->count, count + 1);
+	return &f->got[count];
+}
+
+static const struct got *
+post(struct fixture *f, const char *path)
+{
+	static const struct rest_field	 fields[] = { { "Content-Type", "application/json" }, { "X-Id", "7" } };
+	const struct rest_post		 p = { .path = path, .fields = fields, .field_count = 2, .body = "{\"a\":1}", .len = 7 };
+	size_t				 count = f->count;
+
+	if (f->rest == NULL)
+		open_rest(f);
+	f->posting = true;
+	assert_int_equal(rest_post(f->rest, &p, answer_cb, f), 0);
+	await_count(f, count + 1);
 	return &f->got[count];
 }
 
@@ -272,7 +298,7 @@ setup_common(void **state)
 }
 
 static int
-setup_http(void **state)
+setup_server(void **state, bool plain)
 {
 	struct fixture			*f;
 	struct evhttp_bound_socket	*bound;
@@ -282,12 +308,26 @@ setup_http(void **state)
 	setup_common(state);
 	f = *state;
 	f->http = evhttp_new(f->base);
-	evhttp_set_bevcb(f->http, tls_cb, f);
+	f->params.plain = plain;
+	if (!plain)
+		evhttp_set_bevcb(f->http, tls_cb, f);
 	evhttp_set_gencb(f->http, http_cb, f);
 	bound = evhttp_bind_socket_with_handle(f->http, "127.0.0.1", 0);
 	assert_int_equal(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len), 0);
 	f->port = ntohs(address.sin_port);
 	return 0;
+}
+
+static int
+setup_plain(void **state)
+{
+	return setup_server(state, true);
+}
+
+static int
+setup_http(void **state)
+{
+	return setup_server(state, false);
 }
 
 static int
@@ -760,6 +800,95 @@ what_follows_an_answer_is_no_answer(void **state)
 	assert_int_equal(f->connections, 2);
 }
 
+/* POST, plain origins, addresses */
+
+static void
+a_post_brings_its_head_and_body(void **state)
+{
+	struct fixture	*f = *state;
+
+	expect(post(f, "/hook?x=1"), 200, "");
+	assert_string_equal(f->got[0].body, "{\"path\":\"/hook?x=1\"}");
+	assert_string_equal(f->posted, "application/json|7|7|{\"a\":1}");
+	/* And GET follows on the same connection. */
+	expect(ask(f, "/x"), 200, "");
+	assert_int_equal(f->connections, f->params.plain ? 0 : 1);
+}
+
+static void
+all_of_the_200s_take_a_post(void **state)
+{
+	struct fixture	*f = *state;
+
+	assert_null(strstr(post(f, "/status?201")->why, "HTTP"));
+	expect(post(f, "/status?204"), 204, "");
+	assert_string_equal(f->got[1].why, "");
+	expect(post(f, "/status?301"), 301, "HTTP status 301");
+	expect(post(f, "/status?410"), 410, "HTTP status 410");
+}
+
+static void
+who_heeds_refusals_himself_is_not_held(void **state)
+{
+	struct fixture	*f = *state;
+
+	f->params.unpaced = true;
+	f->params.timeout_ms = 3000;
+	expect(post(f, "/busy?100"), 429, "");
+	assert_int_equal(rest_wait_ms(f->rest), 0);
+	expect(post(f, "/x"), 200, "");
+}
+
+static void
+a_post_on_a_connection_that_was_closed_is_sent_once_more(void **state)
+{
+	static const struct step	 steps[] = {
+		{ OK_HEAD "Content-Length: 3\r\n\r\none", THEN_KEEP },
+		{ "", THEN_END },
+		{ OK_HEAD "Content-Length: 3\r\n\r\ntwo", THEN_KEEP },
+	};
+	struct fixture	*f = *state;
+
+	f->steps = steps;
+	assert_string_equal(post(f, "/x")->body, "one");
+	assert_string_equal(post(f, "/y")->body, "two");
+	assert_int_equal(f->requests, 3);
+}
+
+static bool
+no_loopback(const char *address, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "not %s", address);
+	return strcmp(address, "127.0.0.1") != 0;
+}
+
+static void
+an_address_that_is_not_allowed_is_not_connected_to(void **state)
+{
+	struct fixture	*f = *state;
+
+	f->params.address_ok = no_loopback;
+	expect(post(f, "/x"), 0, "not 127.0.0.1");
+	assert_int_equal(f->requests, 0);
+	assert_int_equal(f->connections, 0);
+}
+
+static void
+a_head_cannot_be_broken_out_of(void **state)
+{
+	static const struct rest_field	 bad = { "X-Id", "7\r\nX-More: 8" };
+	struct rest_post		 p = { .path = "/x", .fields = &bad, .field_count = 1, .body = "", .len = 0 };
+	struct fixture			*f = *state;
+
+	open_rest(f);
+	assert_int_equal(rest_post(f->rest, &p, answer_cb, f), -1);
+	p.field_count = 0;
+	p.path = "/x y";
+	assert_int_equal(rest_post(f->rest, &p, answer_cb, f), -1);
+	assert_int_equal(rest_pending(f->rest), 0);
+}
+
+#define with_plain(test)	cmocka_unit_test_setup_teardown(test, setup_plain, teardown)
 #define with_http(test)	cmocka_unit_test_setup_teardown(test, setup_http, teardown)
 #define with_raw(test)	cmocka_unit_test_setup_teardown(test, setup_raw, teardown)
 
@@ -797,6 +926,13 @@ main(void)
 		with_raw(a_kept_connection_that_was_closed_is_replaced),
 		with_raw(a_kept_connection_that_closes_at_our_request_is_replaced_once),
 		with_raw(what_follows_an_answer_is_no_answer),
+		with_http(a_post_brings_its_head_and_body),
+		with_plain(a_post_brings_its_head_and_body),
+		with_plain(all_of_the_200s_take_a_post),
+		with_http(who_heeds_refusals_himself_is_not_held),
+		with_raw(a_post_on_a_connection_that_was_closed_is_sent_once_more),
+		with_plain(an_address_that_is_not_allowed_is_not_connected_to),
+		with_http(a_head_cannot_be_broken_out_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ export function alive(pid) {
   }
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((done, fail) => {
     const server = net.createServer();
     server.once('error', fail);
@@ -79,7 +79,7 @@ export class Site {
   }
 
   conninfo(user, dbname = 'postgres') {
-    return `host=${this.dir}/sock user=${user} dbname=${dbname}`;
+    return `host=${this.dir}/sock${this.pgPort ? ` port=${this.pgPort}` : ''} user=${user} dbname=${dbname}`;
   }
 
   // A configuration with the sections given on top of what every test needs.
