@@ -120,6 +120,13 @@ allow_origin(const struct gate *g, struct request *r, enum origin o)
 	}
 }
 
+/* A neighbour of the same site may read, as by its own hand; to change something it would have to be ours. */
+static bool
+is_elsewhere(const char *site, unsigned method)
+{
+	return site != NULL && (strcmp(site, "cross-site") == 0 || (strcmp(site, "same-site") == 0 && method == REQUEST_POST));
+}
+
 /*
  * A WebSocket knows no CORS: any page may open one, and reads what comes.  One
  * that shows a secret did not get it from the browser (there are no cookies
@@ -136,7 +143,7 @@ judge_origin(const struct gate *g, struct request *r, const struct server_route 
 		return true;
 	if (o == ORIGIN_FOREIGN && route->upgrades && known && !is_open(g))
 		return true;
-	if (o == ORIGIN_FOREIGN || (o == ORIGIN_NONE && site != NULL && strcmp(site, "cross-site") == 0))
+	if (o == ORIGIN_FOREIGN || (o == ORIGIN_NONE && is_elsewhere(site, r->message.method)))
 		return refuse(r, 403, "another web site's page may not ask this",
 		    "open it from this server's own page, or put the site into cors_origins in [relay]");
 	/* Whoever may read may not therefore act: without tokens nobody shows that he is meant to. */
