@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/log.h"
 #include "relay/access.h"
 #include "relay/auth.h"
 #include "relay/connection.h"
@@ -83,7 +84,7 @@ secret_of(const struct request *r, char *buf, size_t size)
 static bool
 identify(const struct gate *g, struct request *r, const char **why)
 {
-	char		 buf[SECRET_MAX];
+	char		 buf[SECRET_MAX], refusal[SECRET_MAX];
 	const char	*code;
 
 	if (g->auth == NULL)
@@ -93,6 +94,8 @@ identify(const struct gate *g, struct request *r, const char **why)
 	if (r->access != NULL)
 		return true;
 	r->access = access_ref(g->none);
+	snprintf(refusal, sizeof(refusal), "%s: %s", code, *why);
+	r->refusal = xstrdup(refusal);
 	return false;
 }
 
