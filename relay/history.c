@@ -63,6 +63,7 @@ struct history {
 	bool			 asked_snapshot, forgotten;
 	int64_t			 asked_seq;	/* of a page */
 	bool			 furthest_next;	/* the next question is that of the one furthest behind, not of the first */
+	int64_t			 highest;	/* place that an answer has led to, since the log was another one */
 	size_t			 batches;	/* alive */
 	LIST_HEAD(, batch)	 alive;
 };
@@ -286,6 +287,8 @@ answer_cb(const struct pg_result *res, void *arg)
 		answer.batch = batch_of(h, res, true);
 	} else
 		read_page(h, res, &answer);
+	if (answer.last_seq > h->highest)
+		h->highest = answer.last_seq;
 	answer_all(h, &answer);
 	batch_unref(answer.batch);
 	ask_next(h);
@@ -395,8 +398,15 @@ history_forget(struct history *h)
 	struct batch	*b;
 
 	h->forgotten = true;
+	h->highest = 0;
 	LIST_FOREACH(b, &h->alive, entry)
 		b->is_shareable = false;
+}
+
+int64_t
+history_highest(const struct history *h)
+{
+	return h->highest;
 }
 
 static struct event *

@@ -52,6 +52,9 @@ void		 history_up(struct history *h);
 /* The log is another one: answers read before do not serve those who ask from now on. */
 void		 history_forget(struct history *h);
 
+/* The highest place that an answer has led to since then; 0: there was none.  It may be ahead of the listener's. */
+int64_t		 history_highest(const struct history *h);
+
 /*
  * Ask for the events after `seq`, or for the active signals.  `cb` is called once, from the loop, unless
  * history_cancel() comes first; then the ask is gone.

@@ -254,6 +254,15 @@ rebase(struct listener *l, int64_t floor_seq, const char *reason)
 	l->handler.rebased(floor_seq, reason, l->arg);
 }
 
+/* All that was handed out, by whomever, is in the log as it is now. */
+static bool
+goes_on(const struct listener *l, const char *before)
+{
+	int64_t	 highest = l->handler.highest == NULL ? 0 : l->handler.highest(l->arg);
+
+	return timelines_continue(&l->timelines, before, highest > l->follow.cursor ? highest : l->follow.cursor);
+}
+
 static void
 place_cb(const struct pg_result *res, void *arg)
 {
@@ -274,7 +283,7 @@ place_cb(const struct pg_result *res, void *arg)
 	timelines_read(&l->timelines, epoch, pg_text(res, 0, 3), pg_int(res, 0, 1));
 	if (before[0] == '\0')
 		rebase(l, pg_int(res, 0, 2), NULL);
-	else if (!timelines_continue(&l->timelines, before, l->follow.cursor))
+	else if (!goes_on(l, before))
 		rebase(l, pg_int(res, 0, 2), "epoch");
 	else if (!is_empty && pg_int(res, 0, 1) < l->follow.cursor)
 		rebase(l, pg_int(res, 0, 2), "log");

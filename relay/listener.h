@@ -32,6 +32,8 @@ struct listener_handler {
 	void	(*change)(struct change *c, void *arg);
 	/* All of the log up to now has been handed out. */
 	void	(*caught_up)(void *arg);
+	/* The highest seq that anybody was given, also past the listener's own cursor.  May be NULL: none was. */
+	int64_t	(*highest)(void *arg);
 	/* The database is not one for this program, and trying again will not help. */
 	void	(*unusable)(const char *why, void *arg);
 };

@@ -113,6 +113,14 @@ caught_up_cb(void *arg)
 	webhooks_begin(r->webhooks);
 }
 
+static int64_t
+highest_cb(void *arg)
+{
+	const struct relay	*r = arg;
+
+	return history_highest(r->history);
+}
+
 static void
 unusable_cb(const char *why, void *arg)
 {
@@ -338,7 +346,8 @@ static void
 build_database_side(struct relay *r)
 {
 	const struct listener_handler	 handler = {
-		.rebased = rebased_cb, .change = change_cb, .caught_up = caught_up_cb, .unusable = unusable_cb
+		.rebased = rebased_cb, .change = change_cb, .caught_up = caught_up_cb, .highest = highest_cb,
+		.unusable = unusable_cb
 	};
 
 	r->ring = ring_new((size_t)r->settings->ring_size, (uint64_t)r->settings->ring_bytes);

@@ -364,8 +364,10 @@ what_was_read_of_another_log_serves_nobody(void **state)
 	(void)state;
 	ask(&a, 100);
 	reply_page(5000);
+	assert_int_equal(history_highest(history), a.last_seq);
 	ask(&b, 3000);
 	history_forget(history);
+	assert_int_equal(history_highest(history), 0);
 	reply_page(5000);		/* was under way */
 	assert_int_equal(b.answers, 0);
 	assert_int_equal(session.seq, 3000);
@@ -381,6 +383,7 @@ what_was_read_of_another_log_serves_nobody(void **state)
 	assert_true(session.waiting);
 	reply((struct pg_result){ .ok = true, .epoch = "e.2", .lowest = 1, .highest = 101, .first = 101, .last = 101 });
 	assert_int_equal(d.last_seq, 101);
+	assert_int_equal(history_highest(history), 3500);
 	let_go(&a), let_go(&b), let_go(&c), let_go(&d);
 }
 
