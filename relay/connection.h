@@ -63,6 +63,7 @@ struct request {
 	size_t			 lines_len;
 	bool			 has_cache_control;
 	struct access		*access;	/* a reference; NULL: not asked yet */
+	char			*refusal;	/* owned; NULL: none */
 	struct peer		 peer;
 };
 

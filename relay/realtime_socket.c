@@ -28,6 +28,7 @@ struct realtime_socket {
 	struct ws		*ws;
 	enum realtime_version	 version;
 	struct access		*access;	/* of the request: a reference; NULL: nobody is asked for anything */
+	char			*refusal;	/* why what came with the request lets nobody in; NULL: it does */
 	struct realtime_channel	*channels;
 	size_t			 channels_count, entries_count;
 	int64_t			 opened_us;
@@ -38,6 +39,8 @@ struct realtime_socket {
 	size_t			 index;
 };
 
+static const char expired[] = "InvalidJWTToken: the token has expired, or was taken back";
+static const char lacks_read[] = "Unauthorized: the token lacks the scope read";
 static const char phoenix[] = "\"phoenix\"", prefix[] = "\"" REALTIME_PREFIX;
 
 /* Channels */
@@ -99,6 +102,23 @@ may_read(const struct access *a)
 	return access_may(a, ACCESS_READ) && !access_has_expired(a, clock_wall_us());
 }
 
+/* By what came with the request itself. */
+static bool
+admit_by_request(const struct realtime_socket *s, struct access **out, char why[REALTIME_WHY_MAX])
+{
+	if (s->access != NULL && may_read(s->access)) {
+		*out = access_ref(s->access);
+		return true;
+	}
+	if (s->refusal != NULL)
+		snprintf(why, REALTIME_WHY_MAX, "%s", s->refusal);
+	else if (s->access != NULL && access_has_expired(s->access, clock_wall_us()))
+		snprintf(why, REALTIME_WHY_MAX, "%s", expired);
+	else
+		snprintf(why, REALTIME_WHY_MAX, "%s", lacks_read);
+	return false;
+}
+
 /* Who it is that presents `token` (NULL: only what came with the request).  False with a reason; `*out` is a reference, NULL: sees all. */
 static bool
 admit(const struct realtime_socket *s, const char *token, struct access **out, char why[REALTIME_WHY_MAX])
@@ -112,14 +132,8 @@ admit(const struct realtime_socket *s, const char *token, struct access **out, c
 		snprintf(why, REALTIME_WHY_MAX, "Unauthorized: anonymous clients may not read here");
 		return false;
 	}
-	if (token == NULL) {
-		if (s->access != NULL && may_read(s->access)) {
-			*out = access_ref(s->access);
-			return true;
-		}
-		snprintf(why, REALTIME_WHY_MAX, "Unauthorized: neither apikey nor access_token is one that may read here");
-		return false;
-	}
+	if (token == NULL)
+		return admit_by_request(s, out, why);
 	if ((*out = auth_check(s->context->auth, token, clock_wall_us(), &code, &reason)) == NULL) {
 		snprintf(why, REALTIME_WHY_MAX, "%s: %s", code, reason);
 		return false;
@@ -128,7 +142,7 @@ admit(const struct realtime_socket *s, const char *token, struct access **out, c
 		return true;
 	access_unref(*out);
 	*out = NULL;
-	snprintf(why, REALTIME_WHY_MAX, "Unauthorized: the token lacks the scope read");
+	snprintf(why, REALTIME_WHY_MAX, "%s", lacks_read);
 	return false;
 }
 
@@ -356,8 +370,11 @@ realtime_socket_new(const struct realtime_context *context, struct request *req,
 	s->joins = JOINS_AT_ONCE;
 	if (access != NULL)
 		s->access = access_ref(access);
+	if (request_refusal(req) != NULL)
+		s->refusal = xstrdup(request_refusal(req));
 	if ((s->ws = ws_accept(req, &handler, s)) == NULL) {
 		access_unref(s->access);
+		free(s->refusal);
 		free(s);
 		return NULL;
 	}
@@ -371,6 +388,7 @@ realtime_socket_free(struct realtime_socket *s)
 	drop_all(s);
 	ws_free(s->ws);
 	access_unref(s->access);
+	free(s->refusal);
 	free(s);
 }
 
@@ -453,7 +471,7 @@ end_expired(struct realtime_socket *s)
 			at = &(*at)->next;
 			continue;
 		}
-		realtime_channel_error(*at, "InvalidJWTToken: the token has expired, or was taken back");
+		realtime_channel_error(*at, expired);
 		drop(s, at);
 	}
 }

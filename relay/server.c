@@ -290,6 +290,14 @@ server_stop_accepting(struct server *s)
 	s->stopped = true;
 	for (size_t i = 0; i < s->socket_count; i++)
 		event_del(s->sockets[i]);
+	/*
+	 * A connection kept open for another request would bring it to us, who end
+	 * within milliseconds; a new one waits for our successor.  From the end:
+	 * one that is freed is replaced by the last.
+	 */
+	for (size_t i = s->count; i > 0; i--)
+		if (s->items[i - 1]->state == CONNECTION_IDLE && s->items[i - 1]->has_answered)
+			connection_free(s->items[i - 1]);
 }
 
 void

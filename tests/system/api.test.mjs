@@ -180,7 +180,7 @@ function checkMetrics(text) {
 }
 
 test('/metrics is what Prometheus reads, and counts what happened', async (t) => {
-  const site = await relayOnly(t);
+  const site = await relayOnly(t, { relay: '[webhook nobody]\nurl = http://127.0.0.1:1/x\nallow_private = yes\nkind = deleted\nformat = ntfy\n' });
   const stream = new EventStream(site, '/v1/stream');
   await until('the stream is open', () => stream.connects === 1);
   for (let i = 0; i < 3; i++) await insertSignal(site);
@@ -198,6 +198,8 @@ test('/metrics is what Prometheus reads, and counts what happened', async (t) =>
   assert.equal(metrics['tocsin_relay_session_up{session="api"}'], 1);
   assert.equal(metrics.tocsin_relay_event_to_relay_seconds_count, 3);
   assert.ok(metrics.tocsin_relay_event_to_relay_seconds_sum > 0);
+  assert.equal(metrics['tocsin_relay_webhook_delivered_total{webhook="nobody"}'], 0);
+  assert.equal(metrics['tocsin_relay_webhook_parked{webhook="nobody"}'], 0);
   assert.ok((await read()).tocsin_relay_requests_total > metrics.tocsin_relay_requests_total);
   await site.sql("ALTER ROLE tocsin_relay CONNECTION LIMIT 0; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tocsin_relay'");
   await until('it says that it is not ready', async () => {
