@@ -9,49 +9,35 @@
 #include "common/backoff.h"
 #include "common/clock.h"
 #include "common/json.h"
-#include "common/jsonr.h"
 #include "common/log.h"
 #include "common/net.h"
-#include "common/rest.h"
-#include "relay/address.h"
 #include "relay/change.h"
 #include "relay/cursor.h"
 #include "relay/filter.h"
 #include "relay/listener.h"
 #include "relay/webhook_conf.h"
 #include "relay/webhook_plan.h"
+#include "relay/webhook_post.h"
 
 #define QUEUE_MAX	READER_GATHER_MAX
-#define ID_MAX		(EPOCH_MAX + 48)
-#define ANSWER_MAX	1048576	/* bytes of an answer that is read */
-#define PATH_SECRET_MIN	8	/* a path that long may hold a token */
 
 static const char *const state_names[] = {
 	[WEBHOOK_STANDBY] = "standby", [WEBHOOK_LOADING] = "loading", [WEBHOOK_RUNNING] = "running", [WEBHOOK_PARKED] = "parked"
 };
 
-/* The event at hand, until it was taken. */
-struct delivery {
-	int64_t		 seq;		/* 0: none */
-	char		 id[ID_MAX];
-	char		 epoch[EPOCH_MAX];
-	struct jsonw	 body;
-};
-
 struct webhook {
 	const struct webhook_context *context;
 	const struct webhook_conf *conf;
-	struct rest		*rest;
+	struct webhook_post	*post;		/* the event at hand, until it was taken */
+	char			 post_epoch[EPOCH_MAX];	/* that its seq is of */
 	struct event		*pump;		/* in a turn of the loop of its own, never from within a reader */
 	struct event		*retry;
 	enum webhook_state	 state;
 	struct reader		*reader;	/* RUNNING */
 	struct change		*queue[QUEUE_MAX];
 	size_t			 queue_at, queue_count;
-	struct delivery		 delivery;
-	bool			 in_flight, is_stale;	/* stale: sent before the place was asked for again */
+	bool			 is_stale;	/* it was sent before the place was asked for again */
 	bool			 stopping;
-	int64_t			 sent_us;	/* monotonic */
 	int64_t			 retry_us;	/* monotonic: when it is tried again */
 	int64_t			 done;		/* seq: all up to here is over */
 	int64_t			 wanted;	/* the last of these that was wanted */
@@ -84,14 +70,6 @@ schedule(struct webhook *w)
 	event_active(w->pump, EV_TIMEOUT, 0);
 }
 
-static void
-drop_delivery(struct webhook *w)
-{
-	w->delivery.seq = 0;
-	jsonw_release(&w->delivery.body);
-	memset(&w->delivery.body, 0, sizeof(w->delivery.body));
-}
-
 /* Back to nothing, but what is on its way to the receiver. */
 static void
 drop_place(struct webhook *w)
@@ -101,10 +79,10 @@ drop_place(struct webhook *w)
 	w->reader = NULL;
 	clear_queue(w);
 	w->gap = NULL;
-	if (w->in_flight)
+	if (webhook_post_is_sending(w->post))
 		w->is_stale = true;
 	else
-		drop_delivery(w);
+		webhook_post_clear(w->post);
 }
 
 /* From the reader */
@@ -176,38 +154,6 @@ start_over(struct webhook *w)
 
 /* Sending */
 
-/*
- * The same for the same event, whoever sends it and whenever, also after a
- * promotion (which begins a new epoch); another one for another event, also when
- * a promotion has lost some and their seq was given again.
- */
-static void
-make_id(struct webhook *w, const struct change *c)
-{
-	const char	*epoch = listener_epoch(w->context->readers.listener);
-
-	snprintf(w->delivery.id, sizeof(w->delivery.id), "%.*s-%" PRId64 "-%" PRIx64, epoch == NULL ? 0 : (int)strcspn(epoch, "."),
-	    epoch == NULL ? "" : epoch, c->seq, (uint64_t)c->wall_at_us);
-}
-
-static bool
-make_delivery(struct webhook *w, const struct change *c)
-{
-	struct jsonw	*body = &w->delivery.body;
-
-	jsonw_release(body);
-	jsonw_init(body);
-	if (!webhook_body(body, (enum webhook_format)w->conf->format, w->conf->target, c->frame + c->json_at, c->json_len)) {
-		w->counters.skipped++;
-		log_errorx("webhook", "cannot be told, left out name=%s seq=%" PRId64, w->conf->name, c->seq);
-		return false;
-	}
-	make_id(w, c);
-	w->delivery.seq = c->seq;
-	memcpy(w->delivery.epoch, w->epoch, sizeof(w->epoch));
-	return true;
-}
-
 static void
 move_to(struct webhook *w, int64_t seq, bool wanted)
 {
@@ -238,6 +184,20 @@ fill_queue(struct webhook *w)
 	return true;
 }
 
+static bool
+make_delivery(struct webhook *w, const struct change *c)
+{
+	const char	*epoch = listener_epoch(w->context->readers.listener);
+
+	if (webhook_post_make(w->post, c, epoch == NULL ? "" : epoch)) {
+		memcpy(w->post_epoch, w->epoch, sizeof(w->epoch));
+		return true;
+	}
+	w->counters.skipped++;
+	log_errorx("webhook", "cannot be told, left out name=%s seq=%" PRId64, w->conf->name, c->seq);
+	return false;
+}
+
 /* Make the next delivery; false when there is none now. */
 static bool
 next_delivery(struct webhook *w)
@@ -261,51 +221,25 @@ next_delivery(struct webhook *w)
 	return true;
 }
 
-static void	 answer_cb(const struct rest_answer *answer, void *arg);
-
-static void
-send_delivery(struct webhook *w)
-{
-	const struct webhook_conf	*conf = w->conf;
-	char				 stamp[24], signature[WEBHOOK_SIGNATURE_MAX];
-	struct rest_field		 fields[5] = { { "Content-Type", "application/json" } };
-	struct rest_post		 post = {
-		.path = conf->path, .fields = fields, .field_count = 1, .body = w->delivery.body.buf, .len = w->delivery.body.len,
-	};
-	int64_t				 wall_s = clock_wall_us() / 1000000;
-
-	if (conf->format == WEBHOOK_STANDARD) {
-		snprintf(stamp, sizeof(stamp), "%" PRId64, wall_s);
-		webhook_sign(&conf->keys, w->delivery.id, wall_s, post.body, post.len, signature);
-		fields[post.field_count++] = (struct rest_field){ "webhook-id", w->delivery.id };
-		fields[post.field_count++] = (struct rest_field){ "webhook-timestamp", stamp };
-		fields[post.field_count++] = (struct rest_field){ "webhook-signature", signature };
-	}
-	if (conf->bearer != NULL)
-		fields[post.field_count++] = (struct rest_field){ "Authorization", conf->bearer };
-	w->counters.attempts++;
-	w->sent_us = clock_mono_us();
-	if (rest_post(w->rest, &post, answer_cb, w) == -1)
-		fatalx("webhook", "rest refuses the request name=%s", conf->name);
-	w->in_flight = true;
-}
-
 static void
 pump(struct webhook *w)
 {
 	int64_t	 done = w->done;
 
-	if (w->state != WEBHOOK_RUNNING || w->in_flight || w->stopping || event_pending(w->retry, EV_TIMEOUT, NULL))
+	if (w->state != WEBHOOK_RUNNING || webhook_post_is_sending(w->post) || w->stopping ||
+	    event_pending(w->retry, EV_TIMEOUT, NULL))
 		return;
 	/* What was read before is still to be delivered. */
-	if (w->gap != NULL && w->delivery.seq == 0 && w->queue_at == w->queue_count) {
+	if (w->gap != NULL && webhook_post_seq(w->post) == 0 && w->queue_at == w->queue_count) {
 		start_over(w);
 		return;
 	}
 	if (!w->context->may_send(w->context->arg))
 		return;
-	if (w->delivery.seq != 0 || next_delivery(w))
-		send_delivery(w);
+	if (webhook_post_seq(w->post) != 0 || next_delivery(w)) {
+		w->counters.attempts++;
+		webhook_post_send(w->post);
+	}
 	if (w->done != done)
 		w->context->changed(w->context->arg);
 }
@@ -319,57 +253,15 @@ pump_cb(evutil_socket_t fd, short what, void *arg)
 
 /* Answers */
 
-/* What may be shown of it: servers like to repeat the path, which may hold a token. */
-static void
-keep_error(struct webhook *w, const char *why)
-{
-	const char	*path = w->conf->path, *at;
-	size_t		 len = strlen(path);
-
-	at = len >= PATH_SECRET_MIN ? strstr(why, path) : NULL;
-	if (at == NULL)
-		snprintf(w->last_error, sizeof(w->last_error), "%s", why);
-	else
-		snprintf(w->last_error, sizeof(w->last_error), "%.*s[path]%s", (int)(at - why), why,
-		    strstr(at + len, path) == NULL ? at + len : "");
-}
-
-/* Seconds, also with a fraction, from the body of those who say it there: Telegram and Discord. */
-static int64_t
-retry_after_in_body(const struct rest_answer *a)
-{
-	struct jsonr	 r = { 0 };
-	struct jsonv	 root;
-	double		 s = -1;
-
-	if (jsonr_parse(&r, a->body, a->len)) {
-		root = jsonr_root(&r);
-		if (!jsonv_double(jsonv_get(root, "retry_after"), &s) &&
-		    !jsonv_double(jsonv_get(jsonv_get(root, "parameters"), "retry_after"), &s))
-			s = -1;
-	}
-	jsonr_release(&r);
-	return s >= 0 && s < 1e9 ? (int64_t)(s * 1000) + 1 : -1;
-}
-
-static int64_t
-retry_after_ms(const struct rest_answer *a)
-{
-	const char	*header = a->status == 0 ? NULL : rest_header(a, "Retry-After");
-	int64_t		 ms = header == NULL ? -1 : net_retry_after_ms(header, clock_wall_us(), WEBHOOK_RETRY_AFTER_MAX_MS);
-
-	return ms == -1 && a->status == 429 ? retry_after_in_body(a) : ms;
-}
-
 static void
 park(struct webhook *w)
 {
 	w->counters.parked++;
 	snprintf(w->parked_why, sizeof(w->parked_why), "%s", w->last_error);
 	log_errorx("webhook", "given up: parked, until it is resumed (POST /v1/webhooks/%s/resume) name=%s seq=%" PRId64
-	    " attempts=%u why=\"%s\"", w->conf->name, w->conf->name, w->delivery.seq, w->trouble.tries, w->last_error);
+	    " attempts=%u why=\"%s\"", w->conf->name, w->conf->name, webhook_post_seq(w->post), w->trouble.tries, w->last_error);
 	drop_place(w);
-	drop_delivery(w);
+	webhook_post_clear(w->post);
 	w->trouble = (struct webhook_trouble){ 0 };
 	w->state = WEBHOOK_PARKED;
 }
@@ -378,14 +270,14 @@ static void
 delivered(struct webhook *w)
 {
 	if (w->trouble.wall_since_us != 0)
-		log_info("webhook", "delivers again name=%s seq=%" PRId64, w->conf->name, w->delivery.seq);
+		log_info("webhook", "delivers again name=%s seq=%" PRId64, w->conf->name, webhook_post_seq(w->post));
 	w->counters.delivered++;
 	w->wall_delivered_us = clock_wall_us();
 	w->last_error[0] = '\0';
 	/* A place in another log is none in this one. */
-	if (strcmp(w->delivery.epoch, w->epoch) == 0)
-		move_to(w, w->delivery.seq, true);
-	drop_delivery(w);
+	if (strcmp(w->post_epoch, w->epoch) == 0)
+		move_to(w, webhook_post_seq(w->post), true);
+	webhook_post_clear(w->post);
 }
 
 /* Left out, and kept here instead: whole, since nobody else will say it. */
@@ -394,9 +286,9 @@ skip(struct webhook *w)
 {
 	w->counters.skipped++;
 	log_errorx("webhook", "not taken by the receiver: left out name=%s seq=%" PRId64 " id=%s why=\"%s\" body=%s", w->conf->name,
-	    w->delivery.seq, w->delivery.id, w->last_error, w->delivery.body.buf);
-	move_to(w, w->delivery.seq, true);
-	drop_delivery(w);
+	    webhook_post_seq(w->post), webhook_post_id(w->post), w->last_error, webhook_post_body(w->post));
+	move_to(w, webhook_post_seq(w->post), true);
+	webhook_post_clear(w->post);
 }
 
 static void
@@ -407,16 +299,16 @@ again(struct webhook *w, int64_t wait_ms)
 	/* The first one, and then ever more seldom: 2, 4, 8, ... */
 	if ((w->trouble.tries & (w->trouble.tries - 1)) == 0)
 		log_warnx("webhook", "not delivered, again later name=%s host=%s seq=%" PRId64 " attempts=%u retry_ms=%" PRId64
-		    " why=\"%s\"", w->conf->name, w->conf->origin, w->delivery.seq, w->trouble.tries, wait_ms, w->last_error);
+		    " why=\"%s\"", w->conf->name, w->conf->origin, webhook_post_seq(w->post), w->trouble.tries, wait_ms, w->last_error);
 	w->retry_us = clock_mono_us() + wait_ms * 1000;
 	event_add(w->retry, &after);
 }
 
 static void
-judge(struct webhook *w, const struct rest_answer *a)
+judge(struct webhook *w, const struct webhook_outcome *o)
 {
 	struct webhook_attempt	 attempt = {
-		.status = a->status, .retry_after_ms = retry_after_ms(a), .wall_us = clock_wall_us(),
+		.status = o->status, .retry_after_ms = o->retry_after_ms, .wall_us = clock_wall_us(),
 		.give_up_ms = w->conf->give_up_ms, .random = backoff_random(),
 	};
 	struct webhook_trouble	 before = w->trouble;
@@ -442,24 +334,24 @@ judge(struct webhook *w, const struct rest_answer *a)
 }
 
 static void
-answer_cb(const struct rest_answer *a, void *arg)
+outcome_cb(const struct webhook_outcome *o, void *arg)
 {
 	struct webhook	*w = arg;
-	bool		 good = a->status / 100 == 2, stale = w->is_stale;
+	bool		 good = o->status / 100 == 2, stale = w->is_stale;
 
-	w->in_flight = w->is_stale = false;
-	w->last_status = a->status;
-	w->last_ms = (clock_mono_us() - w->sent_us) / 1000;
+	w->is_stale = false;
+	w->last_status = o->status;
+	w->last_ms = o->took_ms;
 	if (!good) {
 		w->counters.failures++;
-		keep_error(w, a->why != NULL ? a->why : "");
+		memcpy(w->last_error, o->why, sizeof(w->last_error));
 	}
 	if (!stale)
-		judge(w, a);
+		judge(w, o);
 	else if (good)
 		delivered(w);
 	else
-		drop_delivery(w);	/* it is in the log, behind the place that was asked for */
+		webhook_post_clear(w->post);	/* it is in the log, behind the place that was asked for */
 	w->context->changed(w->context->arg);
 	pump(w);
 }
@@ -469,16 +361,11 @@ answer_cb(const struct rest_answer *a, void *arg)
 struct webhook *
 webhook_new(const struct webhook_context *context, const struct webhook_conf *conf, struct net *net)
 {
-	struct webhook			*w = xcalloc(1, sizeof(*w));
-	const struct rest_params	 params = {
-		.name = conf->name, .origin = conf->origin, .plain = conf->plain, .timeout_ms = (unsigned)conf->timeout_ms,
-		.body_max = ANSWER_MAX, .queue_max = 1, .unpaced = true,
-		.address_ok = conf->allow_private ? NULL : address_is_public,
-	};
+	struct webhook	*w = xcalloc(1, sizeof(*w));
 
 	w->context = context;
 	w->conf = conf;
-	w->rest = rest_new(net, &params);
+	w->post = webhook_post_new(net, conf, outcome_cb, w);
 	if ((w->pump = event_new(context->base, -1, 0, pump_cb, w)) == NULL ||
 	    (w->retry = event_new(context->base, -1, 0, pump_cb, w)) == NULL)
 		fatalx("webhook", "cannot make an event");
@@ -490,10 +377,9 @@ webhook_free(struct webhook *w)
 {
 	if (w == NULL)
 		return;
-	rest_free(w->rest);
+	webhook_post_free(w->post);
 	reader_free(w->reader);
 	clear_queue(w);
-	jsonw_release(&w->delivery.body);
 	event_free(w->pump);
 	event_free(w->retry);
 	free(w);
@@ -571,7 +457,7 @@ webhook_begin(struct webhook *w)
 void
 webhook_wake(struct webhook *w)
 {
-	if (w->state == WEBHOOK_RUNNING && !w->in_flight)
+	if (w->state == WEBHOOK_RUNNING && !webhook_post_is_sending(w->post))
 		schedule(w);
 }
 
@@ -610,13 +496,19 @@ webhook_state(const struct webhook *w)
 bool
 webhook_is_sending(const struct webhook *w)
 {
-	return w->in_flight;
+	return webhook_post_is_sending(w->post);
 }
 
 bool
 webhook_is_failing(const struct webhook *w)
 {
 	return w->state == WEBHOOK_RUNNING && w->trouble.wall_since_us != 0;
+}
+
+int64_t
+webhook_seq(const struct webhook *w)
+{
+	return w->state == WEBHOOK_RUNNING || w->state == WEBHOOK_PARKED ? w->done : 0;
 }
 
 const struct webhook_counters *
