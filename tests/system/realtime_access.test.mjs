@@ -159,7 +159,7 @@ test('the real client comes back by itself with a fresh token, and misses nothin
     assert.deepEqual(seqs, want);
     assert.ok(messages.some((m) => m.status === 'error' && /expired/i.test(m.message)), 'it was told why');
     assert.ok(!statuses.includes('CLOSED'));
-    await hangUp(client);
+    hangUp(client);
   }
 });
 

@@ -19,7 +19,7 @@ export function hangUp(client) {
   globalThis.setTimeout = (...args) => real(...args).unref();
   try {
     for (const channel of client.getChannels()) channel.teardown();
-    return client.disconnect();
+    void client.disconnect();
   } finally {
     globalThis.setTimeout = real;
   }
