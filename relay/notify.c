@@ -51,18 +51,28 @@ digest(EVP_MD_CTX *ctx, const EVP_MD *sha256, const uint8_t pad[NOTIFY_PAD], con
 		fatalx("notify", "openssl has no SHA-256");
 }
 
+/* Kept, as looking the algorithm up takes OpenSSL longer than a text does. */
+static EVP_MD		*sha256_kept;
+static EVP_MD_CTX	*ctx_kept;
+
 static void
 mac_of(const struct notify_key *key, const char *text, size_t len, uint8_t out[DIGEST_BYTES])
 {
-	/* Kept, as looking the algorithm up takes OpenSSL longer than a text does. */
-	static EVP_MD		*sha256;
-	static EVP_MD_CTX	*ctx;
-	uint8_t			 inner[DIGEST_BYTES];
+	uint8_t	 inner[DIGEST_BYTES];
 
-	if (ctx == NULL && ((ctx = EVP_MD_CTX_new()) == NULL || (sha256 = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL))
+	if (ctx_kept == NULL && ((ctx_kept = EVP_MD_CTX_new()) == NULL || (sha256_kept = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL))
 		fatalx("notify", "openssl has no SHA-256");
-	digest(ctx, sha256, key->inner, text, len, inner);
-	digest(ctx, sha256, key->outer, inner, sizeof(inner), out);
+	digest(ctx_kept, sha256_kept, key->inner, text, len, inner);
+	digest(ctx_kept, sha256_kept, key->outer, inner, sizeof(inner), out);
+}
+
+void
+notify_end(void)
+{
+	EVP_MD_CTX_free(ctx_kept);
+	EVP_MD_free(sha256_kept);
+	ctx_kept = NULL;
+	sha256_kept = NULL;
 }
 
 bool

@@ -26,4 +26,7 @@ bool	 notify_key_read(struct notify_key *key, const char *inner, const char *out
  * the log itself has it.  False: it carries no mac, or a wrong one.
  */
 bool	 notify_open(const struct notify_key *key, const char *payload, char text[NOTIFY_MAX]);
+
+/* Give back what checking keeps between two payloads, at the program's end. */
+void	 notify_end(void);
 #endif

@@ -15,6 +15,7 @@
 #include "relay/history.h"
 #include "relay/inherit.h"
 #include "relay/listener.h"
+#include "relay/notify.h"
 #include "relay/page.h"
 #include "relay/questions.h"
 #include "relay/realtime.h"
@@ -429,6 +430,7 @@ release(struct relay *r)
 	listener_free(r->listener);
 	ring_free(r->ring);
 	change_end();
+	notify_end();
 	auth_free(r->auth);
 	tls_free(r->tls);
 	/* What a name server was asked last is given back in these turns. */
