@@ -271,3 +271,9 @@ change_field(const struct change *c, const char *column, size_t *len)
 		}
 	return NULL;
 }
+
+void
+change_end(void)
+{
+	jsonr_release(&reader);
+}

@@ -61,6 +61,7 @@ struct change	*change_snapshot(const char *record, const char **why);
 
 struct change	*change_ref(struct change *c);
 void		 change_unref(struct change *c);	/* NULL is fine */
+void		 change_end(void);			/* give back what reading keeps between two texts, at the program's end */
 void		 change_unref_cb(void *change);		/* the same, for those who release what they know nothing of */
 
 /*

@@ -11,6 +11,7 @@
 #include "relay/access.h"
 #include "relay/api.h"
 #include "relay/auth.h"
+#include "relay/change.h"
 #include "relay/history.h"
 #include "relay/inherit.h"
 #include "relay/listener.h"
@@ -427,6 +428,7 @@ release(struct relay *r)
 	pg_free(r->api_session);
 	listener_free(r->listener);
 	ring_free(r->ring);
+	change_end();
 	auth_free(r->auth);
 	tls_free(r->tls);
 	/* What a name server was asked last is given back in these turns. */

@@ -20,7 +20,6 @@
 #include "relay/settings.h"
 #include "relay/streams.h"
 #include "relay/webhooks.h"
-#include "relay/webhooks_api.h"
 
 #define WATCHDOG_STATUS_MAX	262144	/* bytes */
 

@@ -505,12 +505,6 @@ webhook_is_failing(const struct webhook *w)
 	return w->state == WEBHOOK_RUNNING && w->trouble.wall_since_us != 0;
 }
 
-int64_t
-webhook_seq(const struct webhook *w)
-{
-	return w->state == WEBHOOK_RUNNING || w->state == WEBHOOK_PARKED ? w->done : 0;
-}
-
 const struct webhook_counters *
 webhook_counters(const struct webhook *w)
 {

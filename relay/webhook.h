@@ -70,7 +70,6 @@ const char	*webhook_name(const struct webhook *w);
 enum webhook_state webhook_state(const struct webhook *w);
 bool		 webhook_is_sending(const struct webhook *w);	/* an answer is outstanding */
 bool		 webhook_is_failing(const struct webhook *w);	/* waits to try again */
-int64_t		 webhook_seq(const struct webhook *w);		/* all up to here is over; 0: not known here */
 const struct webhook_counters *webhook_counters(const struct webhook *w);
 
 /* True, and its record, when that differs from what was saved; `urgent`: by more than a place that only moved past what is not wanted. */

@@ -9,7 +9,6 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "common/pg.h"
-#include "relay/metrics.h"
 #include "relay/request.h"
 #include "relay/webhook.h"
 #include "relay/webhooks.h"
@@ -30,101 +29,6 @@ struct webhooks_api {
 	struct webhooks		*set;
 	TAILQ_HEAD(, question)	 questions;
 };
-
-/* Figures of a webhook */
-
-static double
-delivered(const struct webhook *w, int64_t newest)
-{
-	(void)newest;
-	return (double)webhook_counters(w)->delivered;
-}
-
-static double
-attempts(const struct webhook *w, int64_t newest)
-{
-	(void)newest;
-	return (double)webhook_counters(w)->attempts;
-}
-
-static double
-failures(const struct webhook *w, int64_t newest)
-{
-	(void)newest;
-	return (double)webhook_counters(w)->failures;
-}
-
-static double
-left_out(const struct webhook *w, int64_t newest)
-{
-	(void)newest;
-	return (double)webhook_counters(w)->skipped;
-}
-
-static double
-gaps(const struct webhook *w, int64_t newest)
-{
-	(void)newest;
-	return (double)webhook_counters(w)->gaps;
-}
-
-static double
-behind(const struct webhook *w, int64_t newest)
-{
-	int64_t	 seq = webhook_seq(w);
-
-	return seq == 0 || seq > newest ? 0 : (double)(newest - seq);
-}
-
-static double
-sends(const struct webhook *w, int64_t newest)
-{
-	(void)newest;
-	return webhook_state(w) == WEBHOOK_RUNNING ? 1 : 0;
-}
-
-static double
-fails(const struct webhook *w, int64_t newest)
-{
-	(void)newest;
-	return webhook_is_failing(w) ? 1 : 0;
-}
-
-static double
-is_parked(const struct webhook *w, int64_t newest)
-{
-	(void)newest;
-	return webhook_state(w) == WEBHOOK_PARKED ? 1 : 0;
-}
-
-static const struct {
-	const char	*name, *type, *help;
-	double		(*of)(const struct webhook *w, int64_t newest);
-} figures[] = {
-	{ "webhook_delivered_total", "counter", "events that the receiver took", delivered },
-	{ "webhook_attempts_total", "counter", "POSTs sent", attempts },
-	{ "webhook_failures_total", "counter", "of these such as were not taken", failures },
-	{ "webhook_left_out_total", "counter", "events that the receiver would not take", left_out },
-	{ "webhook_gaps_total", "counter", "times that the log began behind its place", gaps },
-	{ "webhook_behind", "gauge", "events from its place to the end of the log", behind },
-	{ "webhook_running", "gauge", "1 while this relay sends", sends },
-	{ "webhook_failing", "gauge", "1 while the last attempt has failed", fails },
-	{ "webhook_parked", "gauge", "1 while it is given up", is_parked },
-};
-
-void
-webhooks_api_metrics(const struct webhooks_api *api, struct metrics *m, int64_t newest)
-{
-	const struct webhook	*w;
-
-	for (size_t f = 0; f < sizeof(figures) / sizeof(figures[0]) && webhooks_count(api->set) > 0; f++) {
-		metrics_family(m, figures[f].name, figures[f].type, figures[f].help);
-		for (size_t i = 0; i < webhooks_count(api->set); i++) {
-			w = webhooks_at(api->set, i);
-			metrics_sample(m, "webhook", webhook_name(w), figures[f].of(w, newest));
-		}
-	}
-}
 
 void
 webhooks_api_list(const struct webhooks_api *api, struct request *req, int64_t newest)

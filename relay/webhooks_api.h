@@ -3,7 +3,6 @@
 #define TOCSIN_RELAY_WEBHOOKS_API_H
 #include <stdint.h>
 
-struct metrics;
 struct request;
 struct webhooks;
 struct webhooks_api;
@@ -14,9 +13,6 @@ void	 webhooks_api_free(struct webhooks_api *api);	/* NULL is fine */
 
 /* GET /v1/webhooks: all of them, as in /v1/status. */
 void	 webhooks_api_list(const struct webhooks_api *api, struct request *req, int64_t newest);
-
-/* Of each webhook, by its name, for /metrics; `newest` is the log's end. */
-void	 webhooks_api_metrics(const struct webhooks_api *api, struct metrics *m, int64_t newest);
 
 /*
  * POST /v1/webhooks/NAME/resume: a parked one goes on where it stopped, or with
