@@ -123,8 +123,8 @@ test('who asks for much and reads nothing costs little, and holds up nobody', as
   greedy.forEach((g) => g.socket.pause());
   await until('it is busy with them', async () => (await site.json('/v1/status')).requests_total > 100);
   for (let i = 0; i < 20; i++) assert.equal((await site.get('/healthz')).status, 200);
-  // A page's file and an input's buffer each, not all that was asked for (50 times 5,000 times some 20 kB).
-  assert.ok(rss(site.relay.pid) - before < 50000, `${rss(site.relay.pid) - before} kB more`);
+  // A file and an input's buffer each, not all that was asked for: 2 GB (AddressSanitizer keeps for a while what was freed).
+  assert.ok(rss(site.relay.pid) - before < 200000, `${rss(site.relay.pid) - before} kB more`);
 });
 
 test('10,000 connections that say nothing, beside a stream that goes on', { timeout: 120000 }, async (t) => {
@@ -141,8 +141,7 @@ print("there", flush=True)
 sys.stdin.read()
 '`], { stdio: ['pipe', 'pipe', 'pipe'] });
   await until('they are there', () => { assert.equal(crowd.exitCode, null, crowd.output()); return /there/.test(crowd.output()); }, 60000);
-  const open = fs.readdirSync(`/proc/${site.relay.pid}/fd`).length;
-  assert.ok(open > 10000, `${open} descriptors`);
+  await until('all are taken in', () => fs.readdirSync(`/proc/${site.relay.pid}/fd`).length > 10000, 60000);
   const comments = () => stream.text.split(': keepalive').length - 1;
   const had = comments();
   assert.equal((await site.get('/healthz')).status, 200);

@@ -160,8 +160,11 @@ handle(struct request *req, void *arg)
 	struct fixture	*f = arg;
 
 	/* As the server does with who has asked. */
-	req->access = f->access;
-	f->access = NULL;
+	if (f->access != NULL) {
+		access_unref(req->access);
+		req->access = f->access;
+		f->access = NULL;
+	}
 	f->stream = stream_new(&f->context, req, f->filter, f->has_after ? &f->after : NULL);
 	stream_start(f->stream);
 }
