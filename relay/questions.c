@@ -125,11 +125,12 @@ questions_new(struct pg *pg)
 void
 questions_free(struct questions *set)
 {
-	struct question	*q;
+	struct question	*q, *next;
 
 	if (set == NULL)
 		return;
-	while ((q = TAILQ_FIRST(&set->items)) != NULL) {
+	for (q = TAILQ_FIRST(&set->items); q != NULL; q = next) {
+		next = TAILQ_NEXT(q, entry);
 		request_error(q->req, 503, "the relay is stopping", "try again");
 		drop(q);
 	}

@@ -77,7 +77,8 @@ say(struct realtime_channel *c, const char *event, const char *reason, bool with
 
 /* A `system` message.  `seq` is the place in the log (-1: none), `why` what became of the one asked for (NULL: nothing). */
 static void
-say_system(struct realtime_channel *c, const char *extension, const char *status, const char *message, int64_t seq, const char *why)
+say_system(struct realtime_channel *c, const char *extension, const char *status, const char *message, int64_t seq,
+    const char *why)
 {
 	struct jsonw	*w = writer();
 	char		 cursor[CURSOR_MAX];
@@ -359,7 +360,8 @@ reset_cb(const char *reason, int64_t seq, void *arg)
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (strcmp(reasons[i].reason, reason) == 0)
 			text = reasons[i].text;
-	snprintf(message, sizeof(message), "UnableToReplayMessages: %s; forget what you have: the active signals follow as INSERT", text);
+	snprintf(message, sizeof(message), "UnableToReplayMessages: %s; forget what you have: the active signals follow as INSERT",
+	    text);
 	say_system(c, "postgres_changes", "error", message, seq, reason);
 }
 
@@ -405,13 +407,20 @@ make_reply(struct realtime_channel *c, const struct realtime_message *m)
 	c->reply_len = w->len;
 }
 
+static bool
+sees_all(const struct access *a)
+{
+	return a == NULL || access_sees_all(a);
+}
+
 /* Begin to read: begun_cb() answers the join. */
 static void
 start(struct realtime_channel *c)
 {
-	bool	 everything = c->access == NULL && realtime_join_takes_all(&c->join);
+	bool	 everything = sees_all(c->access) && realtime_join_takes_all(&c->join);
 
-	c->reader = reader_new(&c->context->reader, everything ? &takes_all : &takes_some, c, c->join.has_after ? &c->join.after : NULL);
+	c->reader = reader_new(&c->context->reader, everything ? &takes_all : &takes_some, c,
+	    c->join.has_after ? &c->join.after : NULL);
 	reader_begin(c->reader);
 }
 
@@ -489,6 +498,20 @@ realtime_channel_free(struct realtime_channel *c)
 	free(c->reply);
 	free(c->head);
 	free(c);
+}
+
+bool
+realtime_channel_set_access(struct realtime_channel *c, struct access *access, char why[REALTIME_WHY_MAX])
+{
+	/* A reader that was told to take everything is not asked any more. */
+	if (sees_all(c->access) && !sees_all(access)) {
+		access_unref(access);
+		snprintf(why, REALTIME_WHY_MAX, "Unauthorized: this token sees fewer symbols; join again with it");
+		return false;
+	}
+	access_unref(c->access);
+	c->access = access;
+	return true;
 }
 
 void

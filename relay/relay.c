@@ -214,7 +214,7 @@ stream_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
-	subscribe(r->streams, &r->stats, req);
+	subscribe(r->streams, realtime_count(r->realtime), &r->stats, req);
 }
 
 static void

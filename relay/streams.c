@@ -125,9 +125,9 @@ streams_free(struct streams *set)
 }
 
 bool
-streams_is_full(const struct streams *set)
+streams_is_full(const struct streams *set, size_t others)
 {
-	return set->count >= set->max;
+	return set->count + others >= set->max;
 }
 
 size_t

@@ -27,7 +27,7 @@ struct streams_params {		/* all borrowed */
 
 struct streams	*streams_new(struct event_base *base, const struct streams_params *params);
 void		 streams_free(struct streams *set);	/* hangs up on all; NULL is fine */
-bool		 streams_is_full(const struct streams *set);
+bool		 streams_is_full(const struct streams *set, size_t others);	/* clients of other kinds, who count too */
 size_t		 streams_count(const struct streams *set);
 
 /* Take the request over as a new stream (see stream_new()). */

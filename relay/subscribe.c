@@ -78,7 +78,7 @@ read_request(struct request *req, struct filter *filter, struct cursor *cursor, 
 }
 
 void
-subscribe(struct streams *set, struct stats *stats, struct request *req)
+subscribe(struct streams *set, size_t others, struct stats *stats, struct request *req)
 {
 	struct filter	*filter = filter_new();
 	struct cursor	 cursor = { .seq = 0 };
@@ -86,7 +86,7 @@ subscribe(struct streams *set, struct stats *stats, struct request *req)
 
 	if (!read_request(req, filter, &cursor, &has_cursor))
 		goto out;
-	if (streams_is_full(set)) {
+	if (streams_is_full(set, others)) {
 		stats->streams_refused++;
 		request_set_header(req, "Retry-After", "5");
 		request_error(req, 503, "too many streams are open", "max_clients in [relay] is the limit");
