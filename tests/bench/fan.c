@@ -185,7 +185,9 @@ compare(const void *a, const void *b)
 static double
 percentile_ms(size_t percent)
 {
-	return (double)latency_ns[delivered * percent / 100] / 1e6;
+	size_t	 at = delivered * percent / 100;
+
+	return (double)latency_ns[at] / 1e6;
 }
 
 static void

@@ -1,6 +1,7 @@
 #include "tests/bench/crowd/rows.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdint.h>
@@ -84,8 +85,8 @@ fill(struct writer *w, size_t first, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		symbol += snprintf(symbol, room - (size_t)(symbol - w->symbols), "%cS%zu/USDT", i == 0 ? '{' : ',',
 		    (first + i) % w->params->symbols);
-		strategy += snprintf(strategy, room - (size_t)(strategy - w->strategies), "%ct%lld_%d", i == 0 ? '{' : ',',
-		    (long long)(proc_now_ns() + (int64_t)i), (int)getpid());
+		strategy += snprintf(strategy, room - (size_t)(strategy - w->strategies), "%ct%" PRId64 "_%d", i == 0 ? '{' : ',',
+		    proc_now_ns() + (int64_t)i, (int)getpid());
 	}
 	strcpy(symbol, "}");
 	strcpy(strategy, "}");
