@@ -56,6 +56,16 @@ hist_percentile_us(const struct hist *h, double percent)
 	return h->max_us;
 }
 
+uint64_t
+hist_count_to(const struct hist *h, int64_t us)
+{
+	uint64_t	 count = 0;
+
+	for (int i = 0; i <= bucket_of(us); i++)
+		count += h->buckets[i];
+	return count;
+}
+
 void
 hist_json(struct jsonw *w, const char *key, const struct hist *h)
 {

@@ -24,6 +24,9 @@ void	 hist_add(struct hist *h, int64_t us);
 /* The duration in us that `percent` (0 to 100) of the values do not exceed; 0 when empty. */
 int64_t	 hist_percentile_us(const struct hist *h, double percent);
 
+/* How many are at most `us`; exact where a bucket ends: 2^n - 1, and 1.5 * 2^n - 1. */
+uint64_t hist_count_to(const struct hist *h, int64_t us);
+
 /* {"count":n,"mean_ms":…,"p50_ms":…,"p99_ms":…,"max_ms":…} under `key`. */
 void	 hist_json(struct jsonw *w, const char *key, const struct hist *h);
 #endif

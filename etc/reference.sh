@@ -105,7 +105,8 @@ applies times, limits, commands, users, on_alert and log settings to the running
 watchdog; processes, their
 .Cm listen
 addresses, the folders and the hardware watchdog need a restart of it.
-The generator and the relay read their own sections when they start.
+The generator and the relay read their own sections when they start; the
+relay takes new tokens and a new key for JSON Web Tokens at a reload too.
 T
 keys | awk -F '\t' '
 	# Text of a page, in lines of its own: a backslash is no escape, a point at the start no request.

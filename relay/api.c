@@ -7,21 +7,26 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "common/json.h"
 #include "common/log.h"
 #include "common/pg.h"
 #include "common/symbol.h"
+#include "relay/access.h"
 #include "relay/cursor.h"
 #include "relay/filter.h"
+#include "relay/params.h"
+#include "relay/questions.h"
 #include "relay/request.h"
 
-#define PENDING_MAX	64	/* questions that wait for the database, answered one by one */
+#define EVENTS_MAX	"1000"	/* of one signal */
+
+/* A comma list that is not there lets everything through. */
+#define ONE_OF(column, number)	"($" number "::text IS NULL OR " column " = ANY (string_to_array($" number ", ',')))"
 
 /* Everything from one snapshot; one row more than asked for tells whether there is a next page. */
 #define SIGNALS_SQL	"WITH page AS (SELECT * FROM signals " \
-			"WHERE ($1::text IS NULL OR status = ANY (string_to_array($1, ','))) " \
-			"AND ($2::text IS NULL OR symbol = ANY (string_to_array($2, ','))) " \
-			"AND ($3::text IS NULL OR strategy = ANY (string_to_array($3, ','))) " \
-			"AND ($4::text IS NULL OR side = ANY (string_to_array($4, ','))) " \
+			"WHERE " ONE_OF("status", "1") " AND " ONE_OF("symbol", "2") " AND " ONE_OF("strategy", "3") \
+			" AND " ONE_OF("side", "4") " AND " ONE_OF("symbol", "7") " " \
 			"AND ($5::bigint IS NULL OR id < $5::bigint) ORDER BY id DESC LIMIT $6::int + 1), " \
 			"shown AS (SELECT * FROM page ORDER BY id DESC LIMIT $6::int) " \
 			"SELECT json_build_object(" \
@@ -29,86 +34,44 @@
 			"'cursor', " EPOCH_SQL " || '-' || coalesce((SELECT max(seq) FROM signal_events), 0), " \
 			"'next', CASE WHEN (SELECT count(*) FROM page) > $6::int THEN (SELECT min(id) FROM shown) END)"
 
-enum { P_STATUS, P_SYMBOL, P_STRATEGY, P_SIDE, P_BEFORE, P_LIMIT, P_COUNT };
+#define SIGNAL_SQL	"WITH s AS (SELECT row_to_json(x) AS record FROM signals x WHERE id = $1::bigint AND " ONE_OF("symbol", "2") "), " \
+			"e AS (SELECT json_agg(json_build_object('seq', seq, 'op', op, 'kind', kind, 'at', at, 'record', record) ORDER BY seq) AS list " \
+			"FROM (SELECT * FROM signal_events WHERE signal_id = $1::bigint AND " ONE_OF("coalesce(record, old) ->> 'symbol'", "2") \
+			" ORDER BY seq DESC LIMIT " EVENTS_MAX ") AS newest) " \
+			"SELECT CASE WHEN EXISTS (SELECT FROM s) OR e.list IS NOT NULL THEN json_build_object(" \
+			"'signal', (SELECT record FROM s), 'events', coalesce(e.list, '[]')) END FROM e"
 
-/* A request whose answer is on its way from the database. */
-struct question {
-	TAILQ_ENTRY(question)	 entry;
-	struct api		*api;
-	struct request		*req;
-};
+#define CANDLES_SQL	"WITH page AS (SELECT * FROM candles WHERE exchange = $1 AND symbol = $2 AND timeframe = $3 " \
+			"AND ($4::timestamptz IS NULL OR open_time < $4::timestamptz) AND " ONE_OF("symbol", "6") \
+			" ORDER BY open_time DESC LIMIT $5::int + 1), " \
+			"shown AS (SELECT * FROM page ORDER BY open_time DESC LIMIT $5::int) " \
+			"SELECT json_build_object(" \
+			"'candles', coalesce((SELECT json_agg(json_build_object('open_time', open_time, 'open', open, 'high', high, " \
+			"'low', low, 'close', close, 'volume', volume, 'trades', trades, 'source', source) ORDER BY open_time) FROM shown), '[]'), " \
+			"'next', CASE WHEN (SELECT count(*) FROM page) > $5::int THEN " \
+			"(SELECT to_char(min(open_time) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM shown) END)"
 
-struct api {
-	struct pg	*pg;
-	size_t		 pending;
-	TAILQ_HEAD(, question) questions;
-};
+/* Void ones were judged by nobody: a win ratio and an R are of those that ended by their own levels or time. */
+#define STATS_SQL	"SELECT json_build_object('strategies', coalesce(json_agg(json_build_object(" \
+			"'strategy', strategy, 'active', active, 'closed', closed, 'wins', wins, 'losses', losses, 'breakevens', breakevens, " \
+			"'voids', voids, 'judged', judged, 'win_ratio', CASE WHEN judged > 0 THEN wins::double precision / judged END, " \
+			"'mean_r', mean_r) ORDER BY strategy), '[]')) FROM (SELECT strategy, " \
+			"count(*) FILTER (WHERE status = 'active') AS active, count(*) FILTER (WHERE status <> 'active') AS closed, " \
+			"count(*) FILTER (WHERE outcome = 'win') AS wins, count(*) FILTER (WHERE outcome = 'loss') AS losses, " \
+			"count(*) FILTER (WHERE outcome = 'breakeven') AS breakevens, count(*) FILTER (WHERE outcome = 'void') AS voids, " \
+			"count(*) FILTER (WHERE outcome <> 'void') AS judged, avg(r_multiple) FILTER (WHERE outcome <> 'void') AS mean_r " \
+			"FROM signals WHERE " ONE_OF("strategy", "1") " AND " ONE_OF("symbol", "2") " AND " ONE_OF("timeframe", "3") \
+			" AND " ONE_OF("mode", "4") " AND " ONE_OF("symbol", "5") " GROUP BY strategy) AS s"
 
-static void
-answer(struct request *req, const struct pg_result *res)
-{
-	const char	*text;
-
-	if (pg_ok(res) && pg_rows(res) == 1 && (text = pg_text(res, 0, 0)) != NULL) {
-		request_reply(req, 200, REQUEST_JSON, text, strlen(text));
-		return;
-	}
-	request_set_header(req, "Retry-After", "1");
-	if (pg_lost(res))
-		request_error(req, 503, "the connection to the database was lost", "try again");
-	else {
-		log_warnx("api", "query failed sqlstate=%s why=\"%s\"", pg_sqlstate(res), pg_error(res));
-		request_error(req, 503, "the database refused the query", "the relay's log says why");
-	}
-}
-
-static void
-drop_question(struct question *q)
-{
-	TAILQ_REMOVE(&q->api->questions, q, entry);
-	q->api->pending--;
-	free(q);
-}
-
-static void
-answer_cb(const struct pg_result *res, void *arg)
-{
-	struct question		*q = arg;
-	struct request		*req = q->req;
-
-	drop_question(q);
-	answer(req, res);
-}
-
-static bool
-all_items(const char *text, bool (*ok)(const char *text, size_t len))
-{
-	size_t	 len;
-
-	for (;; text += len + 1) {
-		len = strcspn(text, ",");
-		if (!ok(text, len))
-			return false;
-		if (text[len] == '\0')
-			return true;
-	}
-}
-
-static bool
-one_of(const char *text, size_t len, const char *const *words)
-{
-	for (; *words != NULL; words++)
-		if (strlen(*words) == len && memcmp(*words, text, len) == 0)
-			return true;
-	return false;
-}
+#define ACK_SQL		"SELECT verdict, record FROM tocsin_ack($1::bigint, string_to_array($2, ','))"
+#define CANCEL_SQL	"SELECT verdict, record FROM tocsin_cancel($1::bigint, string_to_array($2, ','))"
 
 static bool
 status_ok(const char *text, size_t len)
 {
 	static const char *const words[] = { "active", "target_hit", "stopped", "expired", "cancelled", NULL };
 
-	return one_of(text, len, words);
+	return params_word_ok(text, len, words);
 }
 
 static bool
@@ -116,124 +79,182 @@ side_ok(const char *text, size_t len)
 {
 	static const char *const words[] = { "long", "short", NULL };
 
-	return one_of(text, len, words);
+	return params_word_ok(text, len, words);
 }
 
 static bool
-id_ok(const char *text)
+mode_ok(const char *text, size_t len)
 {
-	size_t	 len = strlen(text);
+	static const char *const words[] = { "live", "dry_run", "replay", NULL };
 
-	return len >= 1 && len <= 18 && strspn(text, "0123456789") == len;
+	return params_word_ok(text, len, words);
+}
+
+static bool
+timeframe_item_ok(const char *text, size_t len)
+{
+	char	 word[8];
+
+	snprintf(word, sizeof(word), "%.*s", (int)len, text);
+	return len < sizeof(word) && params_timeframe_ok(word);
 }
 
 static bool
 limit_ok(const char *text)
 {
-	return id_ok(text) && strlen(text) <= 3 && atoi(text) >= 1 && atoi(text) <= 500;
+	return params_number_ok(text, 1, 500);
 }
 
-/* Put one NAME=VALUE in its place; false with what is allowed in `hint`. */
 static bool
-set_parameter(const char *name, const char *value, const char **values, const char **hint)
+candles_limit_ok(const char *text)
 {
-	static const struct {
-		const char	*name;
-		bool		(*item_ok)(const char *text, size_t len);
-		bool		(*ok)(const char *text);
-		const char	*allowed;
-	} table[P_COUNT] = {
-		[P_STATUS] = { "status", status_ok, NULL, "a list of active, target_hit, stopped, expired, cancelled" },
-		[P_SYMBOL] = { "symbol", symbol_ok, NULL, "a list of BASE/QUOTE in capitals, like BTC/USDT,ETH/USDT" },
-		[P_STRATEGY] = { "strategy", filter_strategy_ok, NULL, "a list of strategies' names (a-z, 0-9, _)" },
-		[P_SIDE] = { "side", side_ok, NULL, "long, short or both" },
-		[P_BEFORE] = { "before", NULL, id_ok, "a signal's id" },
-		[P_LIMIT] = { "limit", NULL, limit_ok, "a number from 1 to 500" },
-	};
-
-	*hint = "known are status, symbol, strategy, side, before, limit";
-	for (int i = 0; i < P_COUNT; i++) {
-		if (strcmp(name, table[i].name) != 0)
-			continue;
-		*hint = table[i].allowed;
-		values[i] = value;
-		return table[i].ok != NULL ? table[i].ok(value) : all_items(value, table[i].item_ok);
-	}
-	return false;
+	return params_number_ok(text, 1, 1000);
 }
 
+static const char symbols_hint[] = "a list of BASE/QUOTE in capitals, like BTC/USDT,ETH/USDT";
+static const char strategies_hint[] = "a list of strategies' names (a-z, 0-9, _)";
+static const char timeframe_hint[] = "1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 12h or 1d";
+
+/* Read the query by the table, whose values are followed by the symbols of who asks, and ask. */
 static void
-ask(struct api *r, struct request *req, const char *const *values)
+ask(struct questions *q, struct request *req, const struct param *table, int count, const char *sql)
 {
-	struct question	*q;
-
-	if (!pg_is_up(r->pg) || r->pending >= PENDING_MAX) {
-		request_set_header(req, "Retry-After", "1");
-		request_error(req, 503, pg_is_up(r->pg) ? "too many requests wait for the database" :
-		    "the database is away", "try again; the relay keeps reconnecting");
-		return;
-	}
-	q = xcalloc(1, sizeof(*q));
-	*q = (struct question){ .api = r, .req = req };
-	TAILQ_INSERT_TAIL(&r->questions, q, entry);
-	r->pending++;
-	/* Fails only when the session is going down; then the callback was not taken. */
-	if (pg_send(r->pg, SIGNALS_SQL, P_COUNT, values, answer_cb, q) == -1) {
-		drop_question(q);
-		request_error(req, 503, "the database is away", "try again; the relay keeps reconnecting");
-		return;
-	}
-	(void)pg_sync(r->pg, NULL, NULL);	/* a failure fails the command too */
-}
-
-void
-api_signals(struct api *r, struct request *req)
-{
-	const char		*values[P_COUNT] = { [P_LIMIT] = "100" }, *hint = NULL;
-	char			 error[160];
+	const char		*values[PARAMS_MAX];
 	struct evkeyvalq	 query;
-	struct evkeyval		*kv;
 
-	if (!request_query(req, &query))
+	if (!params_read(req, table, values, &query))
 		return;
-	TAILQ_FOREACH(kv, &query, next)
-		if (!set_parameter(kv->key, kv->value, values, &hint)) {
-			snprintf(error, sizeof(error), "bad parameter: %s", kv->key);
-			request_error(req, 400, error, hint);
-			goto out;
-		}
-	ask(r, req, values);
-out:
+	values[count] = access_symbols(request_access(req));
+	questions_ask(q, req, sql, count + 1, values, question_json);
 	evhttp_clear_headers(&query);
 }
 
-size_t
-api_pending(const struct api *r)
+void
+api_signals(struct questions *q, struct request *req)
 {
-	return r->pending;
-}
+	static const struct param	 table[] = {
+		{ .name = "status", .item_ok = status_ok, .allowed = "a list of active, target_hit, stopped, expired, cancelled" },
+		{ .name = "symbol", .item_ok = symbol_ok, .allowed = symbols_hint },
+		{ .name = "strategy", .item_ok = filter_strategy_ok, .allowed = strategies_hint },
+		{ .name = "side", .item_ok = side_ok, .allowed = "long, short or both" },
+		{ .name = "before", .ok = params_id_ok, .allowed = "a signal's id" },
+		{ .name = "limit", .ok = limit_ok, .allowed = "a number from 1 to 500", .def = "100" },
+		{ .name = NULL }
+	};
 
-struct api *
-api_new(struct pg *pg)
-{
-	struct api	*r = xcalloc(1, sizeof(*r));
-
-	r->pg = pg;
-	TAILQ_INIT(&r->questions);
-	return r;
+	ask(q, req, table, 6, SIGNALS_SQL);
 }
 
 void
-api_free(struct api *r)
+api_candles(struct questions *q, struct request *req)
 {
-	struct question	*q, *next;
+	static const struct param	 table[] = {
+		{ .name = "exchange", .ok = params_exchange_ok, .allowed = "the name of an exchange (a-z, 0-9, _)", .required = true },
+		{ .name = "symbol", .ok = params_symbol_ok, .allowed = "BASE/QUOTE in capitals, like BTC/USDT", .required = true },
+		{ .name = "timeframe", .ok = params_timeframe_ok, .allowed = timeframe_hint, .required = true },
+		{ .name = "before", .ok = params_time_ok, .allowed = "a time in UTC, like 2026-11-23T10:57:00Z" },
+		{ .name = "limit", .ok = candles_limit_ok, .allowed = "a number from 1 to 1000", .def = "500" },
+		{ .name = NULL }
+	};
 
-	if (r == NULL)
+	ask(q, req, table, 5, CANDLES_SQL);
+}
+
+void
+api_stats(struct questions *q, struct request *req)
+{
+	static const struct param	 table[] = {
+		{ .name = "strategy", .item_ok = filter_strategy_ok, .allowed = strategies_hint },
+		{ .name = "symbol", .item_ok = symbol_ok, .allowed = symbols_hint },
+		{ .name = "timeframe", .item_ok = timeframe_item_ok, .allowed = timeframe_hint },
+		{ .name = "mode", .item_ok = mode_ok, .allowed = "a list of live, dry_run, replay", .def = "live" },
+		{ .name = NULL }
+	};
+
+	ask(q, req, table, 4, STATS_SQL);
+}
+
+/* One signal */
+
+static void
+operated_cb(struct request *req, const struct pg_result *res)
+{
+	const char	*verdict = pg_text(res, 0, 0), *record = pg_text(res, 0, 1);
+	struct jsonw	 w;
+
+	if (verdict == NULL || record == NULL) {
+		question_missing(req);
 		return;
-	for (q = TAILQ_FIRST(&r->questions); q != NULL; q = next) {
-		next = TAILQ_NEXT(q, entry);
-		request_error(q->req, 503, "the relay is stopping", "try again");
-		drop_question(q);
 	}
-	free(r);
+	if (strcmp(verdict, "closed") == 0) {
+		request_error(req, 409, "the signal is closed already", "a closed signal is final: GET it to see how it ended");
+		return;
+	}
+	jsonw_init(&w);
+	jsonw_object(&w, NULL);
+	jsonw_bool(&w, "changed", strcmp(verdict, "done") == 0);
+	jsonw_raw(&w, "signal", record, strlen(record));
+	jsonw_end_object(&w);
+	request_reply(req, 200, REQUEST_JSON, w.buf, w.len);
+	jsonw_release(&w);
+}
+
+/* What is done to a signal, by the last part of the path. */
+struct operation {
+	const char	*name, *sql, *hint;
+	unsigned	 scope;
+};
+
+static void
+operate(struct questions *q, struct request *req, const char *id, const struct operation *o)
+{
+	struct access	*access = request_access(req);
+	const char	*values[] = { id, access_symbols(access) };
+
+	if (request_method(req) != REQUEST_POST) {
+		request_set_header(req, "Allow", "POST");
+		request_error(req, 405, "this method is not allowed here", "POST it");
+		return;
+	}
+	if (!access_may(access, o->scope)) {
+		request_error(req, 403, "the token's scopes do not allow this", o->hint);
+		return;
+	}
+	log_info("api", "asked to %s a signal id=%s by=%s peer=%s", o->name, id, access_name(access), request_peer(req));
+	questions_ask(q, req, o->sql, 2, values, operated_cb);
+}
+
+void
+api_signal(struct questions *q, struct request *req)
+{
+	static const struct operation	 operations[] = {
+		{ .name = "ack", .sql = ACK_SQL, .scope = ACCESS_ACK, .hint = "it takes the scope ack" },
+		{ .name = "cancel", .sql = CANCEL_SQL, .scope = ACCESS_ADMIN, .hint = "it takes the scope admin" },
+	};
+	static const struct param	 none[] = { { .name = NULL } };
+	const char			*rest = request_rest(req), *slash = strchr(rest, '/');
+	const char			*values[2], *unused[1];
+	char				 id[24];
+	struct evkeyvalq		 query;
+
+	snprintf(id, sizeof(id), "%.*s", (int)strcspn(rest, "/"), rest);
+	if (strcspn(rest, "/") >= sizeof(id) || !params_id_ok(id)) {
+		request_error(req, 404, "there is no such signal", "/v1/signals/ID, with the number of a signal");
+		return;
+	}
+	for (size_t i = 0; slash != NULL && i < sizeof(operations) / sizeof(operations[0]); i++)
+		if (strcmp(slash + 1, operations[i].name) == 0) {
+			operate(q, req, id, &operations[i]);
+			return;
+		}
+	if (slash != NULL || request_method(req) == REQUEST_POST) {
+		request_error(req, slash != NULL ? 404 : 405, "there is nothing of that kind to do with a signal", "GET /v1/signals/ID, POST /v1/signals/ID/ack or /v1/signals/ID/cancel");
+		return;
+	}
+	if (!params_read(req, none, unused, &query))
+		return;
+	values[0] = id;
+	values[1] = access_symbols(request_access(req));
+	questions_ask(q, req, SIGNAL_SQL, 2, values, question_json);
+	evhttp_clear_headers(&query);
 }

@@ -1,21 +1,29 @@
-/* api: questions answered from the database: GET /v1/signals. */
+/*
+ * api: what is answered from the database.  All of it shows only what belongs to
+ * the symbols of who asks.
+ */
 #ifndef TOCSIN_RELAY_API_H
 #define TOCSIN_RELAY_API_H
-#include <stddef.h>
-
+struct questions;
 struct request;
-struct pg;
-struct api;
-
-/* `pg` is borrowed; api_free() before pg_free(), and no callback comes between. */
-struct api	*api_new(struct pg *pg);
-void		 api_free(struct api *r);	/* NULL is fine */
-size_t		 api_pending(const struct api *r);
 
 /*
  * {"signals":[record…],"cursor":"EPOCH-SEQ","next":ID or null}, newest first.
  * `cursor` is the place in the log that the list is current to, so a stream
  * after it misses nothing; `next` continues the list with before=ID.
  */
-void		 api_signals(struct api *r, struct request *req);
+void	 api_signals(struct questions *q, struct request *req);
+
+/*
+ * Below /v1/signals/: GET ID is {"signal":record or null (deleted),"events":[…]};
+ * POST ID/ack (scope ack) and ID/cancel (scope admin) are {"changed":…,"signal":record},
+ * and may be repeated.  404: no such signal; 409: it is closed already.
+ */
+void	 api_signal(struct questions *q, struct request *req);
+
+/* {"candles":[…],"next":TIME or null} of one exchange, symbol and timeframe: the newest before a time, oldest first. */
+void	 api_candles(struct questions *q, struct request *req);
+
+/* {"strategies":[…]}: how closed signals ended, a strategy. */
+void	 api_stats(struct questions *q, struct request *req);
 #endif

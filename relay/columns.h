@@ -1,4 +1,4 @@
-/* columns: the columns of the table signals, as clients may name them.  tests/system/columns.test.mjs compares them with the database. */
+/* columns: those of the table signals, as clients may name them; tests/system/columns.test.mjs compares them with the database. */
 #ifndef TOCSIN_RELAY_COLUMNS_H
 #define TOCSIN_RELAY_COLUMNS_H
 #include <stddef.h>

@@ -220,12 +220,6 @@ connection_tick(struct connection *c, int64_t now_us)
 	connection_free(c);
 }
 
-bool
-connection_is_idle(const struct connection *c)
-{
-	return c->state == CONNECTION_IDLE || c->state == CONNECTION_LINGERING;
-}
-
 void
 connection_answer(struct request *r, struct evbuffer *answer)
 {

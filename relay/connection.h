@@ -63,6 +63,7 @@ struct request {
 	size_t			 lines_len;
 	bool			 has_cache_control;
 	struct access		*access;	/* a reference; NULL: not asked yet */
+	char			*refusal;	/* owned; NULL: none */
 	struct peer		 peer;
 };
 
@@ -73,9 +74,6 @@ void		 connection_free(struct connection *c);	/* hangs up; a request that is bei
 
 /* From time to time: hang up on one that has let its time pass (then it is freed). */
 void		 connection_tick(struct connection *c, int64_t now_us);
-
-/* Only waits for another request, or for the first. */
-bool		 connection_is_idle(const struct connection *c);
 
 /* For request.c: the answer, ready to be sent; the request is freed. */
 void		 connection_answer(struct request *r, struct evbuffer *answer);

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/log.h"
 #include "relay/access.h"
 #include "relay/auth.h"
 #include "relay/connection.h"
@@ -83,7 +84,7 @@ secret_of(const struct request *r, char *buf, size_t size)
 static bool
 identify(const struct gate *g, struct request *r, const char **why)
 {
-	char		 buf[SECRET_MAX];
+	char		 buf[SECRET_MAX], refusal[SECRET_MAX];
 	const char	*code;
 
 	if (g->auth == NULL)
@@ -93,6 +94,8 @@ identify(const struct gate *g, struct request *r, const char **why)
 	if (r->access != NULL)
 		return true;
 	r->access = access_ref(g->none);
+	snprintf(refusal, sizeof(refusal), "%s: %s", code, *why);
+	r->refusal = xstrdup(refusal);
 	return false;
 }
 
@@ -117,6 +120,13 @@ allow_origin(const struct gate *g, struct request *r, enum origin o)
 	}
 }
 
+/* A neighbour of the same site may read, as by its own hand; to change something it would have to be ours. */
+static bool
+is_elsewhere(const char *site, unsigned method)
+{
+	return site != NULL && (strcmp(site, "cross-site") == 0 || (strcmp(site, "same-site") == 0 && method == REQUEST_POST));
+}
+
 /*
  * A WebSocket knows no CORS: any page may open one, and reads what comes.  One
  * that shows a secret did not get it from the browser (there are no cookies
@@ -133,7 +143,7 @@ judge_origin(const struct gate *g, struct request *r, const struct server_route 
 		return true;
 	if (o == ORIGIN_FOREIGN && route->upgrades && known && !is_open(g))
 		return true;
-	if (o == ORIGIN_FOREIGN || (o == ORIGIN_NONE && site != NULL && strcmp(site, "cross-site") == 0))
+	if (o == ORIGIN_FOREIGN || (o == ORIGIN_NONE && is_elsewhere(site, r->message.method)))
 		return refuse(r, 403, "another web site's page may not ask this",
 		    "open it from this server's own page, or put the site into cors_origins in [relay]");
 	/* Whoever may read may not therefore act: without tokens nobody shows that he is meant to. */

@@ -44,9 +44,9 @@ notify_key_read(struct notify_key *key, const char *inner, const char *outer)
 
 /* SHA-256 of `pad` and what follows it. */
 static void
-digest(EVP_MD_CTX *ctx, const uint8_t pad[NOTIFY_PAD], const void *bytes, size_t len, uint8_t out[DIGEST_BYTES])
+digest(EVP_MD_CTX *ctx, const EVP_MD *sha256, const uint8_t pad[NOTIFY_PAD], const void *bytes, size_t len, uint8_t out[DIGEST_BYTES])
 {
-	if (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1 || EVP_DigestUpdate(ctx, pad, NOTIFY_PAD) != 1 ||
+	if (EVP_DigestInit_ex(ctx, sha256, NULL) != 1 || EVP_DigestUpdate(ctx, pad, NOTIFY_PAD) != 1 ||
 	    EVP_DigestUpdate(ctx, bytes, len) != 1 || EVP_DigestFinal_ex(ctx, out, NULL) != 1)
 		fatalx("notify", "openssl has no SHA-256");
 }
@@ -54,14 +54,15 @@ digest(EVP_MD_CTX *ctx, const uint8_t pad[NOTIFY_PAD], const void *bytes, size_t
 static void
 mac_of(const struct notify_key *key, const char *text, size_t len, uint8_t out[DIGEST_BYTES])
 {
-	EVP_MD_CTX	*ctx = EVP_MD_CTX_new();
-	uint8_t		 inner[DIGEST_BYTES];
+	/* Kept, as looking the algorithm up takes OpenSSL longer than a text does. */
+	static EVP_MD		*sha256;
+	static EVP_MD_CTX	*ctx;
+	uint8_t			 inner[DIGEST_BYTES];
 
-	if (ctx == NULL)
-		fatalx("notify", "out of memory");
-	digest(ctx, key->inner, text, len, inner);
-	digest(ctx, key->outer, inner, sizeof(inner), out);
-	EVP_MD_CTX_free(ctx);
+	if (ctx == NULL && ((ctx = EVP_MD_CTX_new()) == NULL || (sha256 = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL))
+		fatalx("notify", "openssl has no SHA-256");
+	digest(ctx, sha256, key->inner, text, len, inner);
+	digest(ctx, sha256, key->outer, inner, sizeof(inner), out);
 }
 
 bool

@@ -60,5 +60,5 @@ page_serve(struct request *req)
 			return;
 		}
 	request_error(req, 404, "there is nothing at this path",
-	    "try /, /v1/stream, /v1/signals, /v1/status, /healthz, /readyz");
+	    "try /, /v1/stream, /v1/signals, /v1/candles, /v1/stats, /v1/status, /metrics, /healthz, /readyz");
 }

@@ -115,13 +115,6 @@ refuse_unknown(struct request *r, const char *name, const struct param *table)
 	refuse(r, "bad", name, table->name == NULL ? "there are none" : known);
 }
 
-/* Where a browser's EventSource or WebSocket, which set no header, put their secret. */
-static bool
-is_secret(const char *name)
-{
-	return strcmp(name, "apikey") == 0 || strcmp(name, "token") == 0;
-}
-
 static bool
 take(struct request *r, const struct evkeyval *kv, const struct param *table, const char **values)
 {
@@ -135,8 +128,6 @@ take(struct request *r, const struct evkeyval *kv, const struct param *table, co
 		values[p - table] = kv->value;
 		return true;
 	}
-	if (is_secret(kv->key))
-		return true;
 	refuse_unknown(r, kv->key, table);
 	return false;
 }

@@ -90,6 +90,12 @@ questions_ask(struct questions *set, struct request *r, const char *sql, int cou
 }
 
 void
+question_missing(struct request *r)
+{
+	request_error(r, 404, "there is no such signal", "GET /v1/signals lists them; retention removes old ones");
+}
+
+void
 question_json(struct request *r, const struct pg_result *res)
 {
 	const char	*text = pg_text(res, 0, 0);
@@ -97,7 +103,7 @@ question_json(struct request *r, const struct pg_result *res)
 	if (text != NULL)
 		request_reply(r, 200, REQUEST_JSON, text, strlen(text));
 	else
-		request_error(r, 404, "there is no such signal", "GET /v1/signals lists them; retention removes old ones");
+		question_missing(r);
 }
 
 size_t
@@ -119,11 +125,12 @@ questions_new(struct pg *pg)
 void
 questions_free(struct questions *set)
 {
-	struct question	*q;
+	struct question	*q, *next;
 
 	if (set == NULL)
 		return;
-	while ((q = TAILQ_FIRST(&set->items)) != NULL) {
+	for (q = TAILQ_FIRST(&set->items); q != NULL; q = next) {
+		next = TAILQ_NEXT(q, entry);
 		request_error(q->req, 503, "the relay is stopping", "try again");
 		drop(q);
 	}

@@ -22,6 +22,7 @@ size_t		 questions_pending(const struct questions *q);
  */
 void		 questions_ask(struct questions *q, struct request *r, const char *sql, int count, const char *const *values, question_cb cb);
 
-/* The answer is the JSON of the one row's first column; SQL NULL: 404 with this. */
+/* The answer is the JSON of the one row's first column; SQL NULL: question_missing(). */
 void		 question_json(struct request *r, const struct pg_result *res);
+void		 question_missing(struct request *r);	/* 404: no such signal */
 #endif

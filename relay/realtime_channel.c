@@ -21,7 +21,9 @@
 
 #define PATIENCE_US	INT64_C(8000000)	/* for the log; clients give up after 10 s */
 #define ONE_EVENT	4			/* pieces: heads of frame and message, head of data, its body, tails */
-#define HEADS_MAX	65536			/* bytes of the heads of one sending */
+#define TAIL_LEN	3			/* bytes behind the body, in either version */
+#define SMALL_MAX	4096			/* bytes of an event that is copied */
+#define TEXT_MAX	131072			/* bytes of what is copied for one sending; the kernel takes about as much */
 
 /* Where messages are made: one at a time. */
 static struct jsonw *
@@ -75,7 +77,8 @@ say(struct realtime_channel *c, const char *event, const char *reason, bool with
 
 /* A `system` message.  `seq` is the place in the log (-1: none), `why` what became of the one asked for (NULL: nothing). */
 static void
-say_system(struct realtime_channel *c, const char *extension, const char *status, const char *message, int64_t seq, const char *why)
+say_system(struct realtime_channel *c, const char *extension, const char *status, const char *message, int64_t seq,
+    const char *why)
 {
 	struct jsonw	*w = writer();
 	char		 cursor[CURSOR_MAX];
@@ -133,40 +136,72 @@ make_head(struct realtime_channel *c, const struct realtime_matches *matches)
 	c->head_matches = *matches;
 }
 
-/* What is sent at once: each event in four pieces. */
+/*
+ * What is sent at once.  Each event is four pieces; those of a small one are
+ * copied into one text, as a call with one piece costs the kernel less than
+ * our copying, those of a large one are sent from where they are.
+ */
 struct sending {
+	struct iovec	 events[READER_GATHER_MAX][ONE_EVENT];
 	struct iovec	 pieces[READER_GATHER_MAX * ONE_EVENT];
-	char		 heads[HEADS_MAX];
-	size_t		 heads_len, count;	/* events */
+	char		 text[TEXT_MAX];
+	size_t		 text_len, count;	/* count: events */
+	int		 pieces_count;
 };
 
-/* False when there is no room for its head any more. */
+/* Append to the text; returns where. */
+static char *
+copy_in(struct sending *s, const void *data, size_t len)
+{
+	char	*to = s->text + s->text_len;
+
+	if (len > 0)
+		memcpy(to, data, len);
+	s->text_len += len;
+	return to;
+}
+
+static void
+add_piece(struct sending *s, const void *data, size_t len)
+{
+	struct iovec	*last = s->pieces_count == 0 ? NULL : &s->pieces[s->pieces_count - 1];
+
+	if (last != NULL && (const char *)last->iov_base + last->iov_len == data)
+		last->iov_len += len;
+	else if (len > 0)
+		s->pieces[s->pieces_count++] = (struct iovec){ .iov_base = (void *)data, .iov_len = len };
+}
+
+/* False when there is no room for it any more. */
 static bool
 add_event(struct realtime_channel *c, struct sending *s, struct change *change)
 {
 	static const char *const	 tails[] = { [REALTIME_V1] = REALTIME_DATA_TAIL "}}", [REALTIME_V2] = REALTIME_DATA_TAIL "}]" };
-	const char			*tail = tails[c->version];
-	struct iovec			*pieces = &s->pieces[s->count * ONE_EVENT];
+	struct iovec			*event = s->events[s->count];
 	struct realtime_matches		 matches;
 	struct realtime_data		 data;
 	column_set			 select;
-	char				*head = s->heads + s->heads_len;
-	size_t				 head_len;
+	char				 frame[WS_HEAD_MAX];
+	size_t				 frame_len, len;
+	bool				 is_small;
 
 	(void)realtime_join_match(&c->join, change, &matches, &select);
 	if (c->head == NULL || memcmp(&matches, &c->head_matches, sizeof(matches)) != 0)
 		make_head(c, &matches);
-	if (s->heads_len + WS_HEAD_MAX + c->head_len > sizeof(s->heads))
-		return false;
 	data = realtime_data_of(change, select);
-	head_len = ws_head(head, WS_TEXT, c->head_len + data.head_len + data.body_len + strlen(tail));
-	memcpy(head + head_len, c->head, c->head_len);
-	head_len += c->head_len;
-	pieces[0] = (struct iovec){ .iov_base = head, .iov_len = head_len };
-	pieces[1] = (struct iovec){ .iov_base = (void *)data.head, .iov_len = data.head_len };
-	pieces[2] = (struct iovec){ .iov_base = (void *)data.body, .iov_len = data.body_len };
-	pieces[3] = (struct iovec){ .iov_base = (void *)tail, .iov_len = strlen(tail) };
-	s->heads_len += head_len;
+	len = c->head_len + data.head_len + data.body_len + TAIL_LEN;
+	is_small = len <= SMALL_MAX;
+	if (s->text_len + WS_HEAD_MAX + (is_small ? len : c->head_len) > sizeof(s->text))
+		return false;
+	frame_len = ws_head(frame, WS_TEXT, len);
+	event[0] = (struct iovec){ .iov_base = copy_in(s, frame, frame_len), .iov_len = frame_len + c->head_len };
+	(void)copy_in(s, c->head, c->head_len);
+	event[1] = (struct iovec){ .iov_base = (void *)data.head, .iov_len = data.head_len };
+	event[2] = (struct iovec){ .iov_base = (void *)data.body, .iov_len = data.body_len };
+	event[3] = (struct iovec){ .iov_base = (void *)tails[c->version], .iov_len = TAIL_LEN };
+	add_piece(s, event[0].iov_base, event[0].iov_len);
+	for (int i = 1; i < ONE_EVENT; i++)
+		add_piece(s, is_small ? copy_in(s, event[i].iov_base, event[i].iov_len) : event[i].iov_base, event[i].iov_len);
 	s->count++;
 	return true;
 }
@@ -235,20 +270,21 @@ offer(struct realtime_channel *c, struct change *const *changes, size_t count)
 	size_t			 left, len, i;
 	int64_t			 now_us;
 
-	s.heads_len = s.count = 0;
+	s.text_len = s.count = 0;
+	s.pieces_count = 0;
 	while (s.count < count && add_event(c, &s, changes[s.count]))
 		;
-	if ((taken = wire_send(ws_wire(c->ws), s.pieces, (int)(s.count * ONE_EVENT))) == -1) {
+	if ((taken = wire_send(ws_wire(c->ws), s.pieces, s.pieces_count)) == -1) {
 		ws_fail(c->ws, strerror(errno));
 		return false;
 	}
 	now_us = clock_mono_us();
 	left = (size_t)taken;
 	for (i = 0; i < s.count; i++) {
-		len = event_len(&s.pieces[i * ONE_EVENT]);
+		len = event_len(s.events[i]);
 		count_sent(c, changes[i], now_us);
 		if (left < len) {
-			keep_rest(c, &s.pieces[i * ONE_EVENT], left, changes[i]);
+			keep_rest(c, s.events[i], left, changes[i]);
 			i++;
 			break;
 		}
@@ -324,7 +360,8 @@ reset_cb(const char *reason, int64_t seq, void *arg)
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (strcmp(reasons[i].reason, reason) == 0)
 			text = reasons[i].text;
-	snprintf(message, sizeof(message), "UnableToReplayMessages: %s; forget what you have: the active signals follow as INSERT", text);
+	snprintf(message, sizeof(message), "UnableToReplayMessages: %s; forget what you have: the active signals follow as INSERT",
+	    text);
 	say_system(c, "postgres_changes", "error", message, seq, reason);
 }
 
@@ -370,13 +407,20 @@ make_reply(struct realtime_channel *c, const struct realtime_message *m)
 	c->reply_len = w->len;
 }
 
+static bool
+sees_all(const struct access *a)
+{
+	return a == NULL || access_sees_all(a);
+}
+
 /* Begin to read: begun_cb() answers the join. */
 static void
 start(struct realtime_channel *c)
 {
-	bool	 everything = c->access == NULL && realtime_join_takes_all(&c->join);
+	bool	 everything = sees_all(c->access) && realtime_join_takes_all(&c->join);
 
-	c->reader = reader_new(&c->context->reader, everything ? &takes_all : &takes_some, c, c->join.has_after ? &c->join.after : NULL);
+	c->reader = reader_new(&c->context->reader, everything ? &takes_all : &takes_some, c,
+	    c->join.has_after ? &c->join.after : NULL);
 	reader_begin(c->reader);
 }
 
@@ -454,6 +498,20 @@ realtime_channel_free(struct realtime_channel *c)
 	free(c->reply);
 	free(c->head);
 	free(c);
+}
+
+bool
+realtime_channel_set_access(struct realtime_channel *c, struct access *access, char why[REALTIME_WHY_MAX])
+{
+	/* A reader that was told to take everything is not asked any more. */
+	if (sees_all(c->access) && !sees_all(access)) {
+		access_unref(access);
+		snprintf(why, REALTIME_WHY_MAX, "Unauthorized: this token sees fewer symbols; join again with it");
+		return false;
+	}
+	access_unref(c->access);
+	c->access = access;
+	return true;
 }
 
 void

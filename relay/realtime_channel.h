@@ -56,12 +56,15 @@ struct realtime_channel {
  * Join.  `join` and `access` (NULL: sees all) are taken over; `m` is the
  * phx_join.  The answer follows, at once or later.
  */
-struct realtime_channel *realtime_channel_new(const struct realtime_context *context, struct ws *ws, enum realtime_version version,
-		    const struct realtime_message *m, struct realtime_join *join, struct access *access);
+struct realtime_channel *realtime_channel_new(const struct realtime_context *context, struct ws *ws,
+		    enum realtime_version version, const struct realtime_message *m, struct realtime_join *join, struct access *access);
 void		 realtime_channel_free(struct realtime_channel *c);	/* says nothing; never from a reader's callback */
 
 /* It still waits for the log: true when it need not any more; also when it was refused, then `*gone`. */
 bool		 realtime_channel_try(struct realtime_channel *c, int64_t now_us, bool *gone);
+
+/* Another right to see, taken over; false with a reason when it has to join again for that. */
+bool		 realtime_channel_set_access(struct realtime_channel *c, struct access *access, char why[REALTIME_WHY_MAX]);
 
 /* Send what there is, as far as the socket takes it. */
 void		 realtime_channel_pump(struct realtime_channel *c);

@@ -75,7 +75,7 @@ trim(const char **text, size_t *len)
 
 /* Splitting */
 
-/* Bytes up to the next comma outside of quotes and parentheses.  A quote opens only directly behind one of `.(,` or at the start. */
+/* Bytes up to the next comma outside of quotes and parentheses.  A quote opens only behind one of `.(,` or at the start. */
 static size_t
 part_length(const char *text, size_t len)
 {
@@ -173,7 +173,8 @@ read_pattern(const struct input *in, struct condition *c, const char *text, size
 	char			*value;
 
 	if (column->type != COLUMN_TEXT)
-		return fail(in, "column %s: %s needs a text, this is %s", column->name, op_names[c->op], realtime_type_name(column->type));
+		return fail(in, "column %s: %s needs a text, this is %s", column->name, op_names[c->op],
+		    realtime_type_name(column->type));
 	if ((value = value_text(text, len)) == NULL)
 		return fail(in, "column %s: the value's quotes do not end where it ends", column->name);
 	c->pattern = realtime_pattern_new(value, c->op == OP_ILIKE);
@@ -247,7 +248,8 @@ read_condition(const struct input *in, struct condition *c, const char *text, si
 		len -= 4;
 	}
 	if ((dot = memchr(text, '.', len)) == NULL)
-		return fail(in, "column %s: no `.` behind the operator in: %.*s", columns[c->column].name, (int)(len > 100 ? 100 : len), text);
+		return fail(in, "column %s: no `.` behind the operator in: %.*s", columns[c->column].name,
+		    (int)(len > 100 ? 100 : len), text);
 	n = (size_t)(dot - text);
 	if ((op = find_op(text, n)) == -1)
 		return fail(in, "column %s: unknown operator %.*s; known are eq, neq, lt, lte, gt, gte, in, is, isdistinct, like, ilike",

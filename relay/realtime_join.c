@@ -122,7 +122,8 @@ read_filter(size_t index, struct jsonv v, struct realtime_entry *out, char why[R
 	if (!is_there(v))
 		return true;
 	if ((text = string_of(v, (size_t)6 * REALTIME_FILTER_MAX)) == NULL)
-		return fail(why, "InvalidBinding: postgres_changes[%zu].filter must be a text of at most %d bytes", index, REALTIME_FILTER_MAX);
+		return fail(why, "InvalidBinding: postgres_changes[%zu].filter must be a text of at most %d bytes", index,
+		    REALTIME_FILTER_MAX);
 	ok = realtime_filter_read(text, &out->filter, reason, sizeof(reason));
 	free(text);
 	return ok || fail(why, "InvalidFilter: postgres_changes[%zu].filter: %s", index, reason);

@@ -75,8 +75,8 @@ read_array(struct jsonv root, struct realtime_message *out, const char **why)
 }
 
 bool
-realtime_message_read(struct jsonr *r, enum realtime_version version, const char *text, size_t len, struct realtime_message *out,
-    const char **why)
+realtime_message_read(struct jsonr *r, enum realtime_version version, const char *text, size_t len,
+    struct realtime_message *out, const char **why)
 {
 	struct jsonv	 root;
 

@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "relay/access.h"
-#include "relay/auth.h"
+#include "relay/realtime_admit.h"
 #include "relay/realtime_channel.h"
 #include "relay/realtime_join.h"
 #include "relay/request.h"
@@ -27,7 +27,7 @@ struct realtime_socket {
 	const struct realtime_context *context;
 	struct ws		*ws;
 	enum realtime_version	 version;
-	struct access		*access;	/* of the request: a reference; NULL: nobody is asked for anything */
+	struct realtime_guest	 guest;
 	struct realtime_channel	*channels;
 	size_t			 channels_count, entries_count;
 	int64_t			 opened_us;
@@ -88,51 +88,6 @@ may_join(struct realtime_socket *s)
 }
 
 static bool
-is_open_to_all(const struct realtime_socket *s)
-{
-	return s->context->auth == NULL || auth_is_open(s->context->auth);
-}
-
-static bool
-may_read(const struct access *a)
-{
-	return access_may(a, ACCESS_READ) && !access_has_expired(a, clock_wall_us());
-}
-
-/* Who it is that presents `token` (NULL: only what came with the request).  False with a reason; `*out` is a reference, NULL: sees all. */
-static bool
-admit(const struct realtime_socket *s, const char *token, struct access **out, char why[REALTIME_WHY_MAX])
-{
-	const char	*code = "Unauthorized", *reason = "";
-
-	*out = NULL;
-	if (is_open_to_all(s)) {
-		if (s->access == NULL || access_may(s->access, ACCESS_READ))
-			return true;
-		snprintf(why, REALTIME_WHY_MAX, "Unauthorized: anonymous clients may not read here");
-		return false;
-	}
-	if (token == NULL) {
-		if (s->access != NULL && may_read(s->access)) {
-			*out = access_ref(s->access);
-			return true;
-		}
-		snprintf(why, REALTIME_WHY_MAX, "Unauthorized: neither apikey nor access_token is one that may read here");
-		return false;
-	}
-	if ((*out = auth_check(s->context->auth, token, clock_wall_us(), &code, &reason)) == NULL) {
-		snprintf(why, REALTIME_WHY_MAX, "%s: %s", code, reason);
-		return false;
-	}
-	if (access_may(*out, ACCESS_READ))
-		return true;
-	access_unref(*out);
-	*out = NULL;
-	snprintf(why, REALTIME_WHY_MAX, "Unauthorized: the token lacks the scope read");
-	return false;
-}
-
-static bool
 may_add(const struct realtime_socket *s, const struct realtime_join *join, char why[REALTIME_WHY_MAX])
 {
 	if (s->channels_count >= CHANNELS_MAX)
@@ -157,7 +112,8 @@ judge_join(struct realtime_socket *s, const struct realtime_message *m, struct r
 		snprintf(why, REALTIME_WHY_MAX, "TopicNameRequired: the channel needs a name");
 		return false;
 	}
-	return realtime_join_read(m->payload, join, why) && may_add(s, join, why) && admit(s, join->token, access, why);
+	return realtime_join_read(m->payload, join, why) && may_add(s, join, why) &&
+	    realtime_admit(s->context->auth, &s->guest, join->token, access, why);
 }
 
 static void
@@ -174,7 +130,8 @@ join_channel(struct realtime_socket *s, const struct realtime_message *m)
 	}
 	if (!judge_join(s, m, &join, &access, why)) {
 		s->context->reader.stats->joins_refused++;
-		log_debug("realtime", "join refused peer=%s topic=%.*s why=\"%s\"", ws_peer(s->ws), (int)m->topic.len, m->topic.at, why);
+		log_debug("realtime", "join refused peer=%s topic=%.*s why=\"%s\"", ws_peer(s->ws), (int)m->topic.len,
+		    m->topic.at, why);
 		realtime_reply(s->ws, s->version, m, why);
 		realtime_join_release(&join);
 		return;
@@ -187,8 +144,8 @@ join_channel(struct realtime_socket *s, const struct realtime_message *m)
 	s->channels = c;
 	s->channels_count++;
 	s->entries_count += c->join.count;
-	log_debug("realtime", "joined peer=%s topic=%.*s entries=%zu after=%s/%" PRId64, ws_peer(s->ws), (int)m->topic.len, m->topic.at,
-	    c->join.count, c->join.has_after ? c->join.after.epoch : "now", c->join.after.seq);
+	log_debug("realtime", "joined peer=%s topic=%.*s entries=%zu after=%s/%" PRId64, ws_peer(s->ws), (int)m->topic.len,
+	    m->topic.at, c->join.count, c->join.has_after ? c->join.after.epoch : "now", c->join.after.seq);
 }
 
 /* Messages */
@@ -211,14 +168,11 @@ refresh(struct realtime_socket *s, const struct realtime_message *m, struct real
 	char		*token = realtime_join_token(m->payload), why[REALTIME_WHY_MAX];
 	struct access	*access;
 
-	if (token == NULL || is_open_to_all(s)) {
+	if (token == NULL || realtime_is_open(s->context->auth)) {
 		free(token);
 		return;
 	}
-	if (admit(s, token, &access, why)) {
-		access_unref((*at)->access);
-		(*at)->access = access;
-	} else {
+	if (!realtime_admit(s->context->auth, &s->guest, token, &access, why) || !realtime_channel_set_access(*at, access, why)) {
 		realtime_channel_error(*at, why);
 		drop(s, at);
 	}
@@ -289,8 +243,8 @@ malformed(struct realtime_socket *s, const char *why, const char *text, size_t l
 	if (s->told_malformed)
 		return;
 	s->told_malformed = true;
-	log_info("realtime", "not a message, ignored (and others of this socket) peer=%s why=\"%s\" text=\"%.*s\"", ws_peer(s->ws), why,
-	    (int)(len > 80 ? 80 : len), text);
+	log_info("realtime", "not a message, ignored (and others of this socket) peer=%s why=\"%s\" text=\"%.*s\"",
+	    ws_peer(s->ws), why, (int)(len > 80 ? 80 : len), text);
 }
 
 static void
@@ -355,9 +309,11 @@ realtime_socket_new(const struct realtime_context *context, struct request *req,
 	s->opened_us = s->joins_at_us = clock_mono_us();
 	s->joins = JOINS_AT_ONCE;
 	if (access != NULL)
-		s->access = access_ref(access);
+		s->guest.access = access_ref(access);
+	if (request_refusal(req) != NULL)
+		s->guest.refusal = xstrdup(request_refusal(req));
 	if ((s->ws = ws_accept(req, &handler, s)) == NULL) {
-		access_unref(s->access);
+		realtime_guest_release(&s->guest);
 		free(s);
 		return NULL;
 	}
@@ -370,7 +326,7 @@ realtime_socket_free(struct realtime_socket *s)
 {
 	drop_all(s);
 	ws_free(s->ws);
-	access_unref(s->access);
+	realtime_guest_release(&s->guest);
 	free(s);
 }
 
@@ -453,7 +409,7 @@ end_expired(struct realtime_socket *s)
 			at = &(*at)->next;
 			continue;
 		}
-		realtime_channel_error(*at, "InvalidJWTToken: the token has expired, or was taken back");
+		realtime_channel_error(*at, REALTIME_EXPIRED);
 		drop(s, at);
 	}
 }
@@ -519,8 +475,8 @@ realtime_socket_tick(struct realtime_socket *s, int64_t now_us)
 	end_expired(s);
 	if (now_us - ws_heard_us(s->ws) > SILENCE_US)
 		ws_close(s->ws, WS_CODE_NORMAL, "nothing was heard for 60 s");
-	else if (s->channels == NULL && now_us - s->opened_us > UNKNOWN_US && !is_open_to_all(s) &&
-	    !(s->access != NULL && may_read(s->access)))
+	else if (s->channels == NULL && now_us - s->opened_us > UNKNOWN_US && !realtime_is_open(s->context->auth) &&
+	    !realtime_guest_may_read(&s->guest))
 		ws_close(s->ws, WS_CODE_POLICY, "Unauthorized: no valid apikey or access_token");
 	else
 		check_pace(s, now_us);

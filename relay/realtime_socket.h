@@ -12,7 +12,8 @@ struct realtime_socket;
 struct request;
 
 /* NULL: the request was refused, or its client is gone. */
-struct realtime_socket *realtime_socket_new(const struct realtime_context *context, struct request *req, enum realtime_version version);
+struct realtime_socket *realtime_socket_new(const struct realtime_context *context, struct request *req,
+		    enum realtime_version version);
 void		 realtime_socket_free(struct realtime_socket *s);
 
 void		 realtime_socket_pump(struct realtime_socket *s);

@@ -15,6 +15,7 @@
 #include "relay/inherit.h"
 #include "relay/listener.h"
 #include "relay/page.h"
+#include "relay/questions.h"
 #include "relay/realtime.h"
 #include "relay/reader.h"
 #include "relay/report.h"
@@ -49,7 +50,7 @@ webhooks_stopped_cb(void *arg)
 {
 	struct relay	*r = arg;
 
-	if (api_pending(r->api) == 0)
+	if (questions_pending(r->questions) == 0)
 		flush_and_end(r);
 }
 
@@ -69,7 +70,7 @@ stop(struct relay *r, const char *why, int exit_code)
 	server_stop_accepting(r->server);
 	realtime_stop(r->realtime);
 	sending = webhooks_stop(r->webhooks, webhooks_stopped_cb, r);
-	if (sending || api_pending(r->api) > 0)
+	if (sending || questions_pending(r->questions) > 0)
 		event_base_loopexit(r->base, &wait);
 	else
 		flush_and_end(r);
@@ -197,6 +198,7 @@ reload(struct relay *r)
 		return;
 	}
 	server_set_auth(r->server, a);
+	realtime_set_auth(r->realtime, a);
 	auth_replace(r->auth, a);
 	r->auth = a;
 	log_info("auth", "tokens and key read again open=%s", auth_is_open(a) ? "yes" : "no");
@@ -236,7 +238,37 @@ signals_route(struct request *req, void *arg)
 {
 	struct relay	*r = arg;
 
-	api_signals(r->api, req);
+	api_signals(r->questions, req);
+}
+
+static void
+signal_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_signal(r->questions, req);
+}
+
+static void
+candles_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_candles(r->questions, req);
+}
+
+static void
+stats_route(struct request *req, void *arg)
+{
+	struct relay	*r = arg;
+
+	api_stats(r->questions, req);
+}
+
+static void
+metrics_route(struct request *req, void *arg)
+{
+	report_metrics(arg, req);
 }
 
 static void
@@ -286,6 +318,10 @@ static const struct server_route routes[] = {
 	{ "/realtime/v1/websocket", REQUEST_GET, 0, true, realtime_route },
 	{ "/socket/websocket", REQUEST_GET, 0, true, realtime_route },
 	{ "/v1/signals", REQUEST_GET, ACCESS_READ, false, signals_route },
+	{ "/v1/signals/", REQUEST_GET | REQUEST_POST, ACCESS_READ, false, signal_route },
+	{ "/v1/candles", REQUEST_GET, ACCESS_READ, false, candles_route },
+	{ "/v1/stats", REQUEST_GET, ACCESS_READ, false, stats_route },
+	{ "/metrics", REQUEST_GET, ACCESS_READ, false, metrics_route },
 	{ "/v1/webhooks", REQUEST_GET, ACCESS_READ, false, webhooks_route },
 	{ "/v1/webhooks/", REQUEST_POST, ACCESS_ADMIN, false, webhook_route },
 	{ "/v1/status", REQUEST_GET, ACCESS_READ, false, status_route },
@@ -319,7 +355,7 @@ build_database_side(struct relay *r)
 	r->query = new_session(r, "query", query_up_cb);
 	r->api_session = new_session(r, "api", api_up_cb);
 	r->history = history_new(r->base, r->query, &r->stats, epoch_cb, r);
-	r->api = api_new(r->api_session);
+	r->questions = questions_new(r->api_session);
 }
 
 static void
@@ -332,7 +368,7 @@ build_client_side(struct relay *r, const int *fds, size_t count)
 	};
 	const struct realtime_params	 realtime_params = {
 		.reader = { .ring = r->ring, .history = r->history, .listener = r->listener, .stats = &r->stats },
-		.max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
+		.auth = r->auth, .max = (size_t)r->settings->max_clients, .client_buffer = (uint64_t)r->settings->client_buffer,
 	};
 	const struct server_params	 server_params = {
 		.routes = routes, .names = &r->settings->public_hosts, .auth = r->auth, .stats = &r->stats,
@@ -381,10 +417,10 @@ static void
 release(struct relay *r)
 {
 	streams_free(r->streams);
+	questions_free(r->questions);
 	realtime_free(r->realtime);
 	webhooks_api_free(r->webhooks_api);
 	webhooks_free(r->webhooks);
-	api_free(r->api);
 	server_free(r->server);
 	history_free(r->history);
 	pg_free(r->query);

@@ -14,7 +14,7 @@ struct history;
 struct listener;
 struct pg;
 struct auth;
-struct api;
+struct questions;
 struct realtime;
 struct ring;
 struct server;
@@ -36,7 +36,7 @@ struct relay {
 	struct pg		*query;		/* the session of history */
 	struct pg		*api_session;	/* its own: what people ask for must not hold up a stream's history */
 	struct history		*history;
-	struct api		*api;
+	struct questions	*questions;
 	struct streams		*streams;
 	struct realtime		*realtime;
 	struct webhooks		*webhooks;	/* NULL: none are configured */

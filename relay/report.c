@@ -36,9 +36,8 @@ report_health(struct request *req)
 	request_reply(req, 200, "text/plain; charset=utf-8", "ok\n", 3);
 }
 
-/* Live events, their history and the list: each needs its session. */
-static bool
-is_ready(const struct relay *r, const char **why)
+bool
+report_is_ready(const struct relay *r, const char **why)
 {
 	if (!listener_is_ready(r->listener, why))
 		return false;
@@ -56,7 +55,7 @@ put_state(const struct relay *r, struct jsonw *w)
 {
 	const char	*why = NULL;
 
-	if (is_ready(r, &why))
+	if (report_is_ready(r, &why))
 		jsonw_str(w, "state", "ready");
 	else {
 		jsonw_str(w, "state", "degraded");
@@ -68,7 +67,7 @@ void
 report_ready(const struct relay *r, struct request *req)
 {
 	const char	*why = NULL;
-	bool		 ready = is_ready(r, &why);
+	bool		 ready = report_is_ready(r, &why);
 	struct jsonw	 w;
 
 	jsonw_init(&w);

@@ -83,6 +83,12 @@ request_access(const struct request *r)
 	return r->access;
 }
 
+const char *
+request_refusal(const struct request *r)
+{
+	return r->refusal;
+}
+
 bool
 request_is_gone(const struct request *r)
 {
@@ -202,6 +208,7 @@ request_free(struct request *r)
 {
 	message_release(&r->message);
 	access_unref(r->access);
+	free(r->refusal);
 	free(r->lines);
 	free(r);
 }

@@ -43,6 +43,9 @@ bool		 request_query(struct request *r, struct evkeyvalq *out);
 /* Who asks, and what he may; never NULL in a handler. */
 struct access	*request_access(const struct request *r);
 
+/* Why the secret that came with it lets nobody in, `CODE: text` as auth_check() has them; NULL: it does.  Borrowed. */
+const char	*request_refusal(const struct request *r);
+
 bool		 request_is_gone(const struct request *r);
 
 /* Add a header to the answer; copied. */

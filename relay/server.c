@@ -22,6 +22,7 @@
 #define TICK_MS			500
 #define ACCEPT_PAUSE_S		1
 #define ACCEPT_TURN		256	/* connections accepted in one turn of the loop: those that are open want theirs too */
+#define SHED_SAMPLE		64	/* looked at for each that is hung up on: a flood must not make us look at all */
 #define SHED_TOLD_US		INT64_C(60000000)
 #define OTHER_FDS		64	/* beside the connections: sockets, sessions, log, the loop's own */
 
@@ -38,6 +39,7 @@ struct server {
 	struct connection		**items;	/* those not taken over */
 	size_t				 count, room;
 	size_t				 open, max;	/* with those taken over */
+	size_t				 shed_next;	/* where in the list the next sample begins */
 	int64_t				 shed_told_us;	/* monotonic */
 	bool				 paused, stopped;
 };
@@ -134,20 +136,22 @@ left_cb(const struct peer *peer, void *arg)
 		resume_cb(-1, 0, s);
 }
 
-/* Hang up on the one that has waited longest for nothing; false when all have something to do. */
+/* Hang up on one whose time is nearest to its end, of a sample that moves on; false when none of them has an end. */
 static bool
 shed(struct server *s)
 {
-	struct connection	*oldest = NULL;
+	struct connection	*oldest = NULL, *c;
 
-	for (size_t i = 0; i < s->count; i++)
-		if (connection_is_idle(s->items[i]) && (oldest == NULL || s->items[i]->deadline_us < oldest->deadline_us))
-			oldest = s->items[i];
+	for (size_t i = 0; i < s->count && (i < SHED_SAMPLE || oldest == NULL); i++) {
+		c = s->items[s->shed_next++ % s->count];
+		if (c->deadline_us != 0 && (oldest == NULL || c->deadline_us < oldest->deadline_us))
+			oldest = c;
+	}
 	if (oldest == NULL)
 		return false;
 	if (s->params.stats->connections_shed++ == 0 || clock_mono_us() - s->shed_told_us > SHED_TOLD_US) {
 		s->shed_told_us = clock_mono_us();
-		log_warnx("http", "too many connections, idle ones make room max=%zu", s->max);
+		log_warnx("http", "too many connections, the slowest make room max=%zu", s->max);
 	}
 	connection_free(oldest);
 	return true;
@@ -286,6 +290,14 @@ server_stop_accepting(struct server *s)
 	s->stopped = true;
 	for (size_t i = 0; i < s->socket_count; i++)
 		event_del(s->sockets[i]);
+	/*
+	 * A connection kept open for another request would bring it to us, who end
+	 * within milliseconds; a new one waits for our successor.  From the end:
+	 * one that is freed is replaced by the last.
+	 */
+	for (size_t i = s->count; i > 0; i--)
+		if (s->items[i - 1]->state == CONNECTION_IDLE && s->items[i - 1]->has_answered)
+			connection_free(s->items[i - 1]);
 }
 
 void

@@ -1,12 +1,8 @@
 /*
  * server: the web server: connections in, requests to their routes, errors as
- * JSON {"error":…,"hint":…}.  HTTP/1.1 is parsed by http-parser, strictly; what
- * could be understood in two ways (two lengths, a length and chunks, a bare
- * line feed in a head, …) is refused.  TLS by OpenSSL over bufferevents.
- *
- * A request passes these, in this order, before its route: the Host is one of
- * ours (host.h), the origin is allowed (a page of another web site: only
- * cors_origins), the method is one of the route's, and who asks has its scope.
+ * JSON {"error":…,"hint":…}.  What could be understood in two ways (two
+ * lengths, a length and chunks, a bare line feed in a head, …) is refused, see
+ * parser.h.  What a request passes before its route: gate.h.
  */
 #ifndef TOCSIN_RELAY_SERVER_H
 #define TOCSIN_RELAY_SERVER_H
@@ -37,7 +33,7 @@ struct server_params {			/* pointers are borrowed */
 	const struct auth		*auth;
 	struct tls			*tls;		/* NULL: plain */
 	struct stats			*stats;
-	size_t				 max_connections;	/* those beyond wait to be accepted */
+	size_t				 max_connections;	/* beyond, those that take longest make room, or the new ones wait */
 	size_t				 max_per_address;	/* more from one address are closed (loopback is not counted) */
 	int64_t				 request_ms;		/* from a request's first byte (or accept) to its last */
 	int64_t				 idle_ms;		/* between two requests, and for the client to take an answer */

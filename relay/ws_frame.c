@@ -106,9 +106,8 @@ static enum ws_event
 take_head(struct ws_reader *r, const unsigned char **data, size_t *len, struct ws_message *out)
 {
 	const char	*why;
-	size_t		 need;
 
-	while (r->head_len < (need = head_need(r))) {
+	while (r->head_len < head_need(r)) {
 		if (*len == 0)
 			return WS_NOTHING;
 		r->head[r->head_len++] = *(*data)++;

@@ -67,7 +67,9 @@ test('the real client', { skip }, async (t) => {
       assert.deepEqual(log.statuses, ['SUBSCRIBED']);
       assert.equal(await client.removeChannel(log.channel), 'ok');
       assert.deepEqual(log.statuses, ['SUBSCRIBED', 'CLOSED']);
+      const witness = await channel(connect(t2, site, { vsn }), 'witness');
       await insert(site);
+      await count(witness, 1); // the relay knows of it: "from now on" is behind it
       const again = await channel(client, 'room:1 *ü');
       const last = await insert(site);
       await count(again, 1);

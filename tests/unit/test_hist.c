@@ -59,6 +59,24 @@ is_told_in_milliseconds(void **state)
 	jsonw_release(&w);
 }
 
+static void
+counts_up_to_the_end_of_a_bucket_are_exact(void **state)
+{
+	static struct hist	 h;
+	uint64_t		 below[2] = { 0, 0 };
+
+	(void)state;
+	for (int64_t us = 1; us < 3000; us += 7) {
+		hist_add(&h, us);
+		below[0] += us <= 1023;
+		below[1] += us <= 1535;
+	}
+	assert_int_equal(hist_count_to(&h, 1023), below[0]);
+	assert_int_equal(hist_count_to(&h, 1535), below[1]);
+	assert_int_equal(hist_count_to(&h, 0), 0);
+	assert_int_equal(hist_count_to(&h, INT64_MAX), h.count);
+}
+
 int
 main(void)
 {
@@ -66,6 +84,7 @@ main(void)
 		cmocka_unit_test(percentiles_are_never_low_and_at_most_a_sixteenth_high),
 		cmocka_unit_test(small_negative_and_huge_values_have_their_place),
 		cmocka_unit_test(is_told_in_milliseconds),
+		cmocka_unit_test(counts_up_to_the_end_of_a_bucket_are_exact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

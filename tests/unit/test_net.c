@@ -38,6 +38,14 @@ a_url_is_taken_apart(void **state)
 
 	assert_true(net_url_parse(&url, "https", "https://[::1]", why, sizeof(why)));
 	assert_string_equal(net_authority(&url, authority), "[::1]");
+	assert_true(net_url_parse(&url, "http", "http://a.b/c", why, sizeof(why)));
+	assert_int_equal(url.port, 80);
+	assert_string_equal(net_authority(&url, authority), "a.b");
+	assert_true(net_url_parse(&url, "http", "http://a.b:443/c", why, sizeof(why)));
+	assert_string_equal(net_authority(&url, authority), "a.b:443");
+	assert_false(net_url_parse(&url, "http", "https://a.b/c", why, sizeof(why)));
+	assert_false(net_url_parse(&url, "https", "http://a.b/c", why, sizeof(why)));
+
 	assert_true(net_url_parse(&url, "https", "https://127.0.0.1/", why, sizeof(why)));
 	assert_true(url.is_address);
 }

@@ -12,12 +12,14 @@ export const pg = await load('pg');
 // For a test's options: { skip: without(realtime, ws) }.
 export const without = (...packages) => packages.includes(null) && 'npm packages are missing: sh tests/npm.sh';
 
-// Disconnect one of these clients: by itself it leaves a timer of 10 s behind, and the test's process waits for that.
+// Disconnect one of these clients: by itself it leaves timers behind (10 s for the disconnecting itself, those of joins under
+// way), and the test's process waits for them.
 export function hangUp(client) {
   const { setTimeout: real } = globalThis;
   globalThis.setTimeout = (...args) => real(...args).unref();
   try {
-    return client.disconnect();
+    for (const channel of client.getChannels()) channel.teardown();
+    void client.disconnect();
   } finally {
     globalThis.setTimeout = real;
   }

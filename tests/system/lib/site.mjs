@@ -34,15 +34,16 @@ export function alive(pid) {
   }
 }
 
-export function freePort() {
-  return new Promise((done, fail) => {
-    const server = net.createServer();
-    server.once('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => done(port));
+// A port that nobody has, below those that the kernel gives to outgoing connections: the tests of thousands of clients would take it.
+export async function freePort() {
+  for (;;) {
+    const port = 10240 + Math.floor(Math.random() * 22000), server = net.createServer();
+    const free = await new Promise((done) => {
+      server.once('error', () => done(false));
+      server.listen(port, '0.0.0.0', () => server.close(() => done(true)));
     });
-  });
+    if (free) return port;
+  }
 }
 
 // Run a program to its end: { code, stdout, stderr }, whatever the code; a hang is an error.
