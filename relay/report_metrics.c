@@ -11,7 +11,8 @@
 #include "relay/ring.h"
 #include "relay/settings.h"
 #include "relay/streams.h"
-#include "relay/webhooks_api.h"
+#include "relay/webhook.h"
+#include "relay/webhooks.h"
 
 static void
 put_way(struct metrics *m, const struct stats *s)
@@ -74,6 +75,83 @@ put_health(struct metrics *m, const struct relay *r)
 	metrics_one(m, "ring_bytes", "gauge", "memory that they take", (double)ring_bytes_held(r->ring));
 }
 
+/* What of a webhook's figures a family shows. */
+struct webhook_figure {
+	const char	*name, *type, *help;
+	double		(*of)(const struct webhook *w);
+};
+
+static double
+is_running(const struct webhook *w)
+{
+	return webhook_state(w) == WEBHOOK_RUNNING ? 1 : 0;
+}
+
+static double
+is_failing(const struct webhook *w)
+{
+	return webhook_is_failing(w) ? 1 : 0;
+}
+
+static double
+is_parked(const struct webhook *w)
+{
+	return webhook_state(w) == WEBHOOK_PARKED ? 1 : 0;
+}
+
+static double
+delivered(const struct webhook *w)
+{
+	return (double)webhook_counters(w)->delivered;
+}
+
+static double
+attempts(const struct webhook *w)
+{
+	return (double)webhook_counters(w)->attempts;
+}
+
+static double
+failures(const struct webhook *w)
+{
+	return (double)webhook_counters(w)->failures;
+}
+
+static double
+skipped(const struct webhook *w)
+{
+	return (double)webhook_counters(w)->skipped;
+}
+
+static double
+gaps(const struct webhook *w)
+{
+	return (double)webhook_counters(w)->gaps;
+}
+
+static void
+put_webhooks(struct metrics *m, const struct webhooks *set)
+{
+	static const struct webhook_figure	 figures[] = {
+		{ "webhook_running", "gauge", "1 while this relay delivers to it", is_running },
+		{ "webhook_failing", "gauge", "1 while it waits to try again", is_failing },
+		{ "webhook_parked", "gauge", "1 while it is given up, until somebody resumes it", is_parked },
+		{ "webhook_delivered_total", "counter", "events that its receiver took", delivered },
+		{ "webhook_attempts_total", "counter", "requests sent to it", attempts },
+		{ "webhook_failures_total", "counter", "of these, not taken", failures },
+		{ "webhook_skipped_total", "counter", "events left out, its receiver having refused them for good", skipped },
+		{ "webhook_gaps_total", "counter", "times that the log began behind its place", gaps },
+	};
+
+	if (set == NULL || webhooks_count(set) == 0)
+		return;
+	for (size_t f = 0; f < sizeof(figures) / sizeof(figures[0]); f++) {
+		metrics_family(m, figures[f].name, figures[f].type, figures[f].help);
+		for (size_t i = 0; i < webhooks_count(set); i++)
+			metrics_sample(m, "webhook", webhook_name(webhooks_at(set, i)), figures[f].of(webhooks_at(set, i)));
+	}
+}
+
 void
 report_metrics(const struct relay *r, struct request *req)
 {
@@ -84,7 +162,7 @@ report_metrics(const struct relay *r, struct request *req)
 	put_health(m, r);
 	put_way(m, &r->stats);
 	put_clients(m, r);
-	webhooks_api_metrics(r->webhooks_api, m, listener_cursor(r->listener));
+	put_webhooks(m, r->webhooks);
 	text = metrics_text(m, &len);
 	request_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", text, len);
 	metrics_free(m);
