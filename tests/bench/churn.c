@@ -35,10 +35,13 @@ when_gone(pid_t server, long descriptors)
 static void
 tell(size_t done, const struct proc_usage *u, int64_t began_ns)
 {
-	double	 wall_s = (double)(proc_now_ns() - began_ns) / 1e9;
+	double	 wall_s = (double)(proc_now_ns() - began_ns) / 1e9, count = (double)done;
 
-	printf("connections=%zu rss_kb=%ld pss_kb=%ld dirty_kb=%ld descriptors=%ld per_s=%.0f cpu_us=%.1f\n", done, u->rss_kb, u->pss_kb,
-	    u->private_dirty_kb, u->descriptors, done == 0 ? 0 : (double)done / wall_s, done == 0 ? 0 : (double)u->cpu_ns / 1e3 / (double)done);
+	printf("connections=%zu rss_kb=%ld pss_kb=%ld dirty_kb=%ld descriptors=%ld", done, u->rss_kb, u->pss_kb,
+	    u->private_dirty_kb, u->descriptors);
+	if (done > 0)
+		printf(" per_s=%.0f cpu_us=%.1f", count / wall_s, (double)u->cpu_ns / 1e3 / count);
+	printf("\n");
 	fflush(stdout);
 }
 

@@ -11,6 +11,7 @@
  * it out of order, or got what the database does not have.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <signal.h>
@@ -138,10 +139,12 @@ watch_outage(struct group *g, int64_t now)
 static void
 turn(void)
 {
-	struct pollfd	 p[GROUPS_MAX];
+	struct pollfd	 p[GROUPS_MAX] = { 0 };
 
-	for (size_t i = 0; i < group_count; i++)
-		p[i] = (struct pollfd){ .fd = groups[i].crowd != NULL ? crowd_fd(groups[i].crowd) : hooks_fd(hooks), .events = POLLIN };
+	for (size_t i = 0; i < group_count; i++) {
+		p[i].fd = groups[i].crowd != NULL ? crowd_fd(groups[i].crowd) : hooks_fd(hooks);
+		p[i].events = POLLIN;
+	}
 	poll(p, group_count, 5);
 	for (size_t i = 0; i < group_count; i++)
 		if (groups[i].crowd == NULL)
@@ -205,6 +208,20 @@ is_complete(const struct truth *t)
 	return got >= whole;
 }
 
+static void
+report_connections(const struct group *g)
+{
+	const struct crowd_counts	*counts;
+
+	if (g->crowd == NULL) {
+		printf(" connects=%" PRIu64 "\n", hooks_connects(hooks));
+		return;
+	}
+	counts = crowd_counts(g->crowd);
+	printf(" connects=%" PRIu64 " refused=%" PRIu64 " resets=%" PRIu64 " longest_outage_ms=%.0f\n", counts->connects,
+	    counts->refused, counts->resets, (double)g->outage_ns / 1e6);
+}
+
 /* True when there is nothing to complain about. */
 static bool
 report_group(const struct group *g, const struct truth *t)
@@ -227,15 +244,10 @@ report_group(const struct group *g, const struct truth *t)
 			late_ns = g->tallies[i].late_ns;
 	}
 	free(seqs);
-	printf("group=%s readers=%zu expected=%zu missed=%zu readers_that_miss=%zu out_of_order=%zu doubled=%zu repeats_dropped_by_seq=%zu"
-	    " latest_ms=%.0f", g->name, g->count, expected, missed, lacking, disordered, unknown, repeated, (double)late_ns / 1e6);
-	if (g->crowd != NULL)
-		printf(" connects=%llu refused=%llu resets=%llu longest_outage_ms=%.0f", (unsigned long long)crowd_counts(g->crowd)->connects,
-		    (unsigned long long)crowd_counts(g->crowd)->refused, (unsigned long long)crowd_counts(g->crowd)->resets,
-		    (double)g->outage_ns / 1e6);
-	else
-		printf(" connects=%llu", (unsigned long long)hooks_connects(hooks));
-	printf("\n");
+	printf("group=%s readers=%zu expected=%zu missed=%zu readers_that_miss=%zu out_of_order=%zu doubled=%zu", g->name,
+	    g->count, expected, missed, lacking, disordered, unknown);
+	printf(" repeats_dropped_by_seq=%zu latest_ms=%.0f", repeated, (double)late_ns / 1e6);
+	report_connections(g);
 	return strncmp(g->name, "bridge", 6) == 0 || (missed == 0 && disordered == 0 && unknown == 0);
 }
 

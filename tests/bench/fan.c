@@ -185,7 +185,9 @@ compare(const void *a, const void *b)
 static double
 percentile_ms(size_t percent)
 {
-	return (double)latency_ns[delivered * percent / 100] / 1e6;
+	size_t	 at = delivered * percent / 100;
+
+	return (double)latency_ns[at] / 1e6;
 }
 
 static void
@@ -197,18 +199,21 @@ report_deliveries(int64_t began_ns, int64_t cpu_ns, double client_cpu_s)
 	if (delivered == 0)
 		return;
 	qsort(latency_ns, delivered, sizeof(*latency_ns), compare);
-	printf(" p50_ms=%.3f p90_ms=%.3f p99_ms=%.3f max_ms=%.3f per_s=%.0f", percentile_ms(50), percentile_ms(90), percentile_ms(99),
-	    (double)latency_ns[delivered - 1] / 1e6, (double)delivered / wall_s);
+	printf(" p50_ms=%.3f p90_ms=%.3f p99_ms=%.3f max_ms=%.3f", percentile_ms(50), percentile_ms(90), percentile_ms(99),
+	    (double)latency_ns[delivered - 1] / 1e6);
 	if (cpu_ns > 0)
-		printf(" cpu_us=%.2f server_share=%.2f client_share=%.2f", (double)cpu_ns / 1e3 / (double)delivered, (double)cpu_ns / 1e9 / wall_s,
-		    client_cpu_s / wall_s);
+		printf(" per_s=%.0f cpu_us=%.2f server_share=%.2f client_share=%.2f", (double)delivered / wall_s,
+		    (double)cpu_ns / 1e3 / (double)delivered, (double)cpu_ns / 1e9 / wall_s, client_cpu_s / wall_s);
 }
 
 static void
 report_memory(const struct proc_usage *none, const struct proc_usage *all)
 {
-	printf(" pss_kb=%ld dirty_kb=%ld rss_kb=%ld pss_kb_a_client=%.2f dirty_kb_a_client=%.2f", all->pss_kb, all->private_dirty_kb, all->rss_kb,
-	    (double)(all->pss_kb - none->pss_kb) / (double)clients, (double)(all->private_dirty_kb - none->private_dirty_kb) / (double)clients);
+	double	 count = (double)clients;
+
+	printf(" pss_kb=%ld dirty_kb=%ld rss_kb=%ld", all->pss_kb, all->private_dirty_kb, all->rss_kb);
+	printf(" pss_kb_a_client=%.2f dirty_kb_a_client=%.2f", (double)(all->pss_kb - none->pss_kb) / count,
+	    (double)(all->private_dirty_kb - none->private_dirty_kb) / count);
 }
 
 static void
@@ -246,8 +251,9 @@ measure_crowd(const char *url, enum crowd_kind kind)
 static void
 start_publisher(void)
 {
-	const struct rows_params	 params = { .conninfo = conninfo, .rate = rate, .count = rows, .batch = burst > 0 ? BURST_BATCH : 1,
-	    .symbols = SYMBOLS };
+	const struct rows_params	 params = {
+		.conninfo = conninfo, .rate = rate, .count = rows, .batch = burst > 0 ? BURST_BATCH : 1, .symbols = SYMBOLS,
+	};
 
 	expected = rows * clients;
 	if ((latency_ns = calloc(expected, sizeof(*latency_ns))) == NULL)

@@ -57,8 +57,8 @@ post(int fd, const char *path, const char *body)
 	char	 request[16384];
 	int	 len;
 
-	len = snprintf(request, sizeof(request), "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-	    path, strlen(body), body);
+	len = snprintf(request, sizeof(request), "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+	    "Content-Length: %zu\r\n\r\n%s", path, strlen(body), body);
 	if (write(fd, request, (size_t)len) != len)
 		proc_die("post", strerror(errno));
 	read_answer(fd);

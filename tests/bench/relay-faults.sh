@@ -1,4 +1,5 @@
 # relay-faults.sh: the stages of relay.sh in which things come, go and fail.  Sourced by it.
+# shellcheck shell=sh disable=SC2154,SC2046,SC2086
 
 # The relay under a watchdog that holds its socket: sets port.
 start_watched() {
@@ -32,9 +33,8 @@ churn)
 	done
 	;;
 herd)
-	# A part of each second's events is missed by all; the kill comes after 3 s, a second one after 13.
+	# Killed after 3 s and again after 13, with signals written all the time.
 	start_watched
-	# shellcheck disable=SC2046
 	"$build/bench/faithful" -d "$db" -r 10 -b 1 -g "sse:sse:${SSE:-10000}:http://127.0.0.1:$port/v1/stream" \
 		$([ "${REALTIME:-2000}" = 0 ] || echo "-g realtime:realtime:${REALTIME:-2000}:http://127.0.0.1:$port/realtime/v1/websocket?apikey=none&vsn=2.0.0") \
 		-x "sleep 3; $kill_relay; sleep 10; $kill_relay; sleep 10"
@@ -70,7 +70,6 @@ C
 		if [ \$((i % 2)) = 1 ]; then $kill; sleep 1.\$((i * 37 % 90 + 10)); $away; $back; else $away; $kill; sleep 0.\$((i * 17 % 90 + 10)); $back; fi
 		sleep 3.\$((i * 53 % 90 + 10))
 	done"
-	# shellcheck disable=SC2086 # lists of words
 	"$build/bench/faithful" -d "$db" -r "${RATE:-500}" -b "${BATCH:-50}" \
 		$([ "${SSE:-200}" = 0 ] || echo "-g sse:sse:${SSE:-200}:http://127.0.0.1:$relay_port/v1/stream") \
 		$([ "${REALTIME:-200}" = 0 ] || echo "-g realtime:realtime:${REALTIME:-200}:http://127.0.0.1:$relay_port/realtime/v1/websocket?apikey=none&vsn=2.0.0") \

@@ -87,13 +87,14 @@ send_frame(struct subscriber *s, int opcode, const char *payload, size_t len)
 static void
 send_request(struct subscriber *s)
 {
-	struct crowd	*c = s->crowd;
-	char		 request[1024];
-	int		 len;
+	static const char	 upgrade[] = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: dG9jc2luIGJlbmNoIGtleQ==\r\n";
+	struct crowd		*c = s->crowd;
+	char			 request[1024];
+	int			 len;
 
-	len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost:%d\r\n%s", c->path, ntohs(c->address.sin_port),
-	    c->params.kind == CROWD_SSE ? "Accept: text/event-stream\r\n" :
-	    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dG9jc2luIGJlbmNoIGtleQ==\r\n");
+	len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost:%d\r\n%s", c->path,
+	    ntohs(c->address.sin_port), c->params.kind == CROWD_SSE ? "Accept: text/event-stream\r\n" : upgrade);
 	if (c->params.kind == CROWD_SSE && s->place[0] != '\0')
 		len += snprintf(request + len, sizeof(request) - (size_t)len, "Last-Event-ID: %s\r\n", s->place);
 	len += snprintf(request + len, sizeof(request) - (size_t)len, "\r\n");
@@ -109,9 +110,8 @@ send_join(struct subscriber *s)
 
 	if (s->place[0] != '\0')
 		snprintf(after, sizeof(after), ",\"tocsin\":{\"after\":\"%s\"}", s->place);
-	len = snprintf(join, sizeof(join), "[\"1\",\"1\",\"realtime:bench\",\"phx_join\",{\"config\":{\"broadcast\":{\"ack\":false,"
-	    "\"self\":false},\"presence\":{\"key\":\"\",\"enabled\":false},\"postgres_changes\":[{\"event\":\"*\",\"schema\":\"public\","
-	    "\"table\":\"signals\"}],\"private\":false}%s}]", after);
+	len = snprintf(join, sizeof(join), "[\"1\",\"1\",\"realtime:bench\",\"phx_join\",{\"config\":{\"postgres_changes\":"
+	    "[{\"event\":\"*\",\"schema\":\"public\",\"table\":\"signals\"}],\"private\":false}%s}]", after);
 	s->state = SUBSCRIBER_JOINING;
 	send_frame(s, FRAME_TEXT, join, (size_t)len);
 }
@@ -163,9 +163,10 @@ closed(struct subscriber *s, const char *why)
 static void
 bind_elsewhere(const struct subscriber *s)
 {
-	struct sockaddr_in	 from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (uint32_t)(s->index % ADDRESSES)) };
+	struct sockaddr_in	 from = { .sin_family = AF_INET };
 	int			 one = 1;
 
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (uint32_t)(s->index % ADDRESSES));
 	setsockopt(s->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 	if (bind(s->fd, (struct sockaddr *)&from, sizeof(from)) == -1)
 		proc_die("bind", strerror(errno));
@@ -474,7 +475,8 @@ parse_url(struct crowd *c)
 	char	 host[64];
 	int	 port;
 
-	if (sscanf(c->params.url, "http://%63[^:]:%d%250s", host, &port, c->path) != 3 || inet_pton(AF_INET, host, &c->address.sin_addr) != 1)
+	if (sscanf(c->params.url, "http://%63[^:]:%d%250s", host, &port, c->path) != 3 ||
+	    inet_pton(AF_INET, host, &c->address.sin_addr) != 1)
 		proc_die(c->params.url, "not http://ADDRESS:PORT/PATH");
 	c->address.sin_family = AF_INET;
 	c->address.sin_port = htons((uint16_t)port);

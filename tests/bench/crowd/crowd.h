@@ -22,7 +22,7 @@ struct crowd_params {
 	const char		*url;		/* http://ADDRESS:PORT/PATH, IPv4; borrowed */
 	size_t			 count;
 	int			 retry_ms;	/* a closed connection is opened again after that; -1: it ends the program */
-	bool			 spread;	/* from many addresses of 127.0.0.0/8: as the ports of one run short, connecting is slow */
+	bool			 spread;	/* from many addresses of 127.0.0.0/8: many ports of one are slow to find */
 	crowd_message_fn	 message;
 	void			*arg;
 };

@@ -1,6 +1,7 @@
 #include "tests/bench/crowd/rows.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdint.h>
@@ -19,12 +20,12 @@
 
 /* A record of the size that the generator's have.  Each row has a strategy of its own: only one of a kind may be active. */
 static const char	 insert_sql[] =
-	"INSERT INTO signals (exchange, symbol, timeframe, strategy, params_hash, side, candle_open_time, candle_close_time, entry,"
-	" stop_loss, initial_stop, targets, confidence, reason, indicators, generated_at, expires_at)"
-	" SELECT 'bench', symbol, '1m', strategy, '0123456789abcdef', 'long', '2026-01-01 00:00:00+00', '2026-01-01 00:01:00+00',"
+	"INSERT INTO signals (exchange, symbol, timeframe, strategy, params_hash, side, candle_open_time, candle_close_time,"
+	" entry, stop_loss, initial_stop, targets, confidence, reason, indicators, generated_at, expires_at)"
+	" SELECT 'bench', symbol, '1m', strategy, '0123456789abcdef', 'long', '2026-01-01 00:00Z', '2026-01-01 00:01Z',"
 	" 87650.12, 87000, 87000, '{88600.5,89550.25}', 0.715,"
 	" 'EMA 12 crossed above EMA 26 with ADX 14 at 27.41: the trend turns up',"
-	" '{\"ema_fast\":87644.221,\"ema_slow\":87641.907,\"adx\":27.41,\"atr\":433.2}', clock_timestamp(), '2026-01-01 00:25:00+00'"
+	" '{\"ema_fast\":87644.221,\"ema_slow\":87641.907,\"adx\":27.41,\"atr\":433.2}', clock_timestamp(), '2026-01-01 00:25Z'"
 	" FROM unnest($1::text[], $2::text[]) AS n (symbol, strategy) ON CONFLICT DO NOTHING";
 
 struct writer {
@@ -82,9 +83,10 @@ fill(struct writer *w, size_t first, size_t count)
 	size_t	 room = sizeof(w->symbols);
 
 	for (size_t i = 0; i < count; i++) {
-		symbol += snprintf(symbol, room - (size_t)(symbol - w->symbols), "%cS%zu/USDT", i == 0 ? '{' : ',', (first + i) % w->params->symbols);
-		strategy += snprintf(strategy, room - (size_t)(strategy - w->strategies), "%ct%lld_%d", i == 0 ? '{' : ',',
-		    (long long)(proc_now_ns() + (int64_t)i), (int)getpid());
+		symbol += snprintf(symbol, room - (size_t)(symbol - w->symbols), "%cS%zu/USDT", i == 0 ? '{' : ',',
+		    (first + i) % w->params->symbols);
+		strategy += snprintf(strategy, room - (size_t)(strategy - w->strategies), "%ct%" PRId64 "_%d", i == 0 ? '{' : ',',
+		    proc_now_ns() + (int64_t)i, (int)getpid());
 	}
 	strcpy(symbol, "}");
 	strcpy(strategy, "}");
