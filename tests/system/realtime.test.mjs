@@ -238,8 +238,8 @@ test('a filter sees what a change shows of the row: updates that leave it and de
   assert.deepEqual(log.seen.map((seen) => seen.map((p) => p.eventType)), [['UPDATE'], [], ['DELETE'], ['UPDATE', 'UPDATE', 'DELETE']]);
 });
 
-for (const vsn of skip ? [] : ['1.0.0', '2.0.0']) {
-  test(`${vsn}: nothing is lost over kills of the relay when the place is carried in the join, and a channel without one goes on live`, async (t) => {
+for (const vsn of ['1.0.0', '2.0.0']) {
+  test(`${vsn}: nothing is lost over kills of the relay when the place is carried in the join, and a channel without one goes on live`, { skip }, async (t) => {
     const site = await relayOnly(t, { relay: 'ring_size = 16' });
     const client = connect(t, site, { vsn });
     const log = await channel(client, 'resumes', [{ event: 'INSERT', ...table }, { event: 'UPDATE', ...table }], { resume: true });
