@@ -1,28 +1,15 @@
 #include "relay/realtime_admit.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
 #include "relay/access.h"
 #include "relay/auth.h"
 
-static bool __attribute__((format(printf, 2, 3)))
-fail(char why[REALTIME_WHY_MAX], const char *fmt, ...)
-{
-	va_list	 ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, REALTIME_WHY_MAX, fmt, ap);
-	va_end(ap);
-	return false;
-}
-
 static bool
 lacks_read(char why[REALTIME_WHY_MAX])
 {
-	return fail(why, "Unauthorized: the token lacks the scope read");
+	return realtime_refuse(why, "Unauthorized: the token lacks the scope read");
 }
 
 bool
@@ -59,9 +46,9 @@ admit_by_request(const struct realtime_guest *g, struct access **out, char why[R
 		return true;
 	}
 	if (g->refusal != NULL)
-		return fail(why, "%s", g->refusal);
+		return realtime_refuse(why, "%s", g->refusal);
 	if (g->access != NULL && access_has_expired(g->access, clock_wall_us()))
-		return fail(why, "%s", REALTIME_EXPIRED);
+		return realtime_refuse(why, "%s", REALTIME_EXPIRED);
 	return lacks_read(why);
 }
 
@@ -76,11 +63,11 @@ realtime_admit(const struct auth *auth, const struct realtime_guest *guest, cons
 		return true;
 	/* Whoever asks for nothing gives everybody the same: what came with the request holds that. */
 	if (realtime_is_open(auth) && !access_may(guest->access, ACCESS_READ))
-		return fail(why, "Unauthorized: anonymous clients may not read here");
+		return realtime_refuse(why, "Unauthorized: anonymous clients may not read here");
 	if (realtime_is_open(auth) || token == NULL)
 		return admit_by_request(guest, out, why);
 	if ((*out = auth_check(auth, token, clock_wall_us(), &code, &reason)) == NULL)
-		return fail(why, "%s: %s", code, reason);
+		return realtime_refuse(why, "%s: %s", code, reason);
 	if (access_may(*out, ACCESS_READ))
 		return true;
 	access_unref(*out);

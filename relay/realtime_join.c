@@ -16,8 +16,8 @@
 #define NAME_MAX_BYTES	256	/* of a schema or a table; a longer one is none of ours */
 #define ALL_OPS		(1u << CHANGE_INSERT | 1u << CHANGE_UPDATE | 1u << CHANGE_DELETE)
 
-static bool __attribute__((format(printf, 2, 3)))
-fail(char why[REALTIME_WHY_MAX], const char *fmt, ...)
+bool
+realtime_refuse(char why[REALTIME_WHY_MAX], const char *fmt, ...)
 {
 	va_list	 ap;
 
@@ -81,10 +81,11 @@ names_ours(size_t index, struct jsonv v, const char *what, const char *ours, cha
 	if (!is_there(v) || jsonv_equals(v, "*"))
 		return true;
 	if (!jsonv_string(v, name, sizeof(name)))
-		return fail(why, "InvalidBinding: postgres_changes[%zu].%s is no name", index, what);
+		return realtime_refuse(why, "InvalidBinding: postgres_changes[%zu].%s is no name", index, what);
 	if (strcmp(name, ours) == 0)
 		return true;
-	return fail(why, "InvalidBinding: postgres_changes[%zu].%s: there are no changes of \"%s\" here, only of " SCHEMA "." TABLE,
+	return realtime_refuse(why,
+	    "InvalidBinding: postgres_changes[%zu].%s: there are no changes of \"%s\" here, only of " SCHEMA "." TABLE,
 	    index, what, name);
 }
 
@@ -99,15 +100,18 @@ read_select(size_t index, struct jsonv entry, struct realtime_entry *out, char w
 	if (!is_there(list))
 		return true;
 	if (!jsonv_is_array(list))
-		return fail(why, "InvalidBinding: postgres_changes[%zu].select must be a list of columns", index);
+		return realtime_refuse(why,
+		    "InvalidBinding: postgres_changes[%zu].select must be a list of columns", index);
 	if (!is_there(table) || jsonv_equals(table, "*"))
-		return fail(why, "InvalidBinding: postgres_changes[%zu].select needs a table by name", index);
+		return realtime_refuse(why, "InvalidBinding: postgres_changes[%zu].select needs a table by name", index);
 	out->select = UINT64_C(1) << COLUMN_ID;
 	for (struct jsonv v = jsonv_first(list); v.at != -1; v = jsonv_next(v)) {
 		if (!jsonv_string(v, name, sizeof(name)))
-			return fail(why, "InvalidBinding: postgres_changes[%zu].select must be a list of columns", index);
+			return realtime_refuse(why,
+			    "InvalidBinding: postgres_changes[%zu].select must be a list of columns", index);
 		if ((column = column_find(name, strlen(name))) == -1)
-			return fail(why, "InvalidBinding: postgres_changes[%zu].select: " SCHEMA "." TABLE " has no column %s", index, name);
+			return realtime_refuse(why,
+			    "InvalidBinding: postgres_changes[%zu].select: " SCHEMA "." TABLE " has no column %s", index, name);
 		out->select |= UINT64_C(1) << column;
 	}
 	return true;
@@ -122,11 +126,12 @@ read_filter(size_t index, struct jsonv v, struct realtime_entry *out, char why[R
 	if (!is_there(v))
 		return true;
 	if ((text = string_of(v, (size_t)6 * REALTIME_FILTER_MAX)) == NULL)
-		return fail(why, "InvalidBinding: postgres_changes[%zu].filter must be a text of at most %d bytes", index,
+		return realtime_refuse(why,
+		    "InvalidBinding: postgres_changes[%zu].filter must be a text of at most %d bytes", index,
 		    REALTIME_FILTER_MAX);
 	ok = realtime_filter_read(text, &out->filter, reason, sizeof(reason));
 	free(text);
-	return ok || fail(why, "InvalidFilter: postgres_changes[%zu].filter: %s", index, reason);
+	return ok || realtime_refuse(why, "InvalidFilter: postgres_changes[%zu].filter: %s", index, reason);
 }
 
 static bool
@@ -135,7 +140,7 @@ read_entry(size_t index, struct jsonv v, struct realtime_entry *out, char why[RE
 	if (jsonv_is_null(v))
 		return true;
 	if (!jsonv_is_object(v))
-		return fail(why, "InvalidBinding: postgres_changes[%zu] is no object", index);
+		return realtime_refuse(why, "InvalidBinding: postgres_changes[%zu] is no object", index);
 	out->ops = ops_of(jsonv_get(v, "event"));
 	return names_ours(index, jsonv_get(v, "schema"), "schema", SCHEMA, why) &&
 	    names_ours(index, jsonv_get(v, "table"), "table", TABLE, why) && read_select(index, v, out, why) &&
@@ -148,9 +153,10 @@ read_entries(struct jsonv list, struct realtime_join *out, char why[REALTIME_WHY
 	if (!is_there(list))
 		return true;
 	if (!jsonv_is_array(list))
-		return fail(why, "InvalidBinding: postgres_changes must be a list");
+		return realtime_refuse(why, "InvalidBinding: postgres_changes must be a list");
 	if (jsonv_count(list) > REALTIME_ENTRIES_MAX)
-		return fail(why, "InvalidBinding: more than %d postgres_changes on a channel", REALTIME_ENTRIES_MAX);
+		return realtime_refuse(why,
+		    "InvalidBinding: more than %d postgres_changes on a channel", REALTIME_ENTRIES_MAX);
 	out->entries = xcalloc(jsonv_count(list) + 1, sizeof(out->entries[0]));
 	for (struct jsonv v = jsonv_first(list); v.at != -1; v = jsonv_next(v), out->count++)
 		if (!read_entry(out->count, v, &out->entries[out->count], why)) {
@@ -183,7 +189,8 @@ read_place(struct jsonv place, struct realtime_join *out, char why[REALTIME_WHY_
 	if (out->has_after)
 		return true;
 bad:
-	return fail(why, "UnableToReplayMessages: tocsin.after must be a seq, or EPOCH-SEQ as in a system message's tocsin.cursor");
+	return realtime_refuse(why,
+	    "UnableToReplayMessages: tocsin.after must be a seq, or EPOCH-SEQ as in a system message's tocsin.cursor");
 }
 
 char *
@@ -207,7 +214,8 @@ realtime_join_read(struct jsonv payload, struct realtime_join *out, char why[REA
 
 	*out = (struct realtime_join){ 0 };
 	if (!jsonv_is_object(config))
-		return fail(why, "InvalidJoin: the payload has no config (clients before @supabase/realtime-js 2.0 are not served)");
+		return realtime_refuse(why,
+		    "InvalidJoin: the payload has no config (clients before @supabase/realtime-js 2.0 are not served)");
 	out->token = realtime_join_token(payload);
 	out->acks_broadcasts = is_true(jsonv_get(jsonv_get(config, "broadcast"), "ack"));
 	out->tells_replication = is_true(jsonv_get(jsonv_get(config, "broadcast"), "replication_ready"));

@@ -41,6 +41,9 @@ struct realtime_matches {
 	uint64_t	 bits[REALTIME_ENTRIES_MAX / 64];
 };
 
+/* Write the reason for a refusal; always false, for its caller to return. */
+bool	 realtime_refuse(char why[REALTIME_WHY_MAX], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /*
  * Read a payload.  False with a reason (`Code: text`) that names what is
  * wrong.  Release in any case.
