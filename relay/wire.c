@@ -28,7 +28,7 @@ struct wire {
 	int				 fd;		/* bev's */
 	bool				 is_tls;
 	bool				 blocked;	/* bev holds something; asked for at every send, so kept here */
-	bool				 paused, closed;
+	bool				 closed;
 	struct peer			 peer;
 	const struct wire_handler	*handler;
 	void				*arg;
@@ -52,7 +52,7 @@ read_cb(struct bufferevent *bev, void *arg)
 	struct evbuffer		*input = bufferevent_get_input(bev);
 	struct evbuffer_iovec	 piece;
 
-	while (!w->closed && !w->paused && w->handler->input != NULL &&
+	while (!w->closed && w->handler->input != NULL &&
 	    evbuffer_peek(input, -1, NULL, &piece, 1) > 0 && piece.iov_len > 0) {
 		w->handler->input(piece.iov_base, piece.iov_len, w->arg);
 		evbuffer_drain(input, piece.iov_len);
@@ -117,21 +117,6 @@ wire_take(struct request *req, const struct wire_handler *handler, void *arg)
 	if (evbuffer_get_length(bufferevent_get_input(w->bev)) > 0)
 		bufferevent_trigger(w->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 	return w;
-}
-
-void
-wire_read(struct wire *w, bool enable)
-{
-	w->paused = !enable;
-	if (w->closed)
-		return;
-	if (!enable) {
-		bufferevent_disable(w->bev, EV_READ);
-		return;
-	}
-	bufferevent_enable(w->bev, EV_READ);
-	if (evbuffer_get_length(bufferevent_get_input(w->bev)) > 0)
-		bufferevent_trigger(w->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 }
 
 void

@@ -33,9 +33,6 @@ struct wire_handler {
  */
 struct wire	*wire_take(struct request *req, const struct wire_handler *handler, void *arg);
 
-/* Read no more (false), or go on: for one who sends more than is taken from him. */
-void		 wire_read(struct wire *w, bool enable);
-
 /* Hang up; what the kernel has taken still goes out.  Never from a handler.  NULL is fine. */
 void		 wire_free(struct wire *w);
 
