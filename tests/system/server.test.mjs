@@ -92,6 +92,20 @@ test('requests behind one another are answered in order; HEAD has no body; who w
   const half = raw(t, site, '', { allowHalfOpen: true });
   half.socket.end(ask('GET', '/healthz'));
   await until('it is answered', () => half.ended && statuses(half.text).length === 1);
+  // All of them, when his end is here before any answer is.
+  site.relay.kill('SIGSTOP');
+  const all = raw(t, site, '', { allowHalfOpen: true });
+  await new Promise((done) => all.socket.end(ask('GET', '/healthz').repeat(5), done));
+  site.relay.kill('SIGCONT');
+  await until('it ends', () => all.ended);
+  assert.deepEqual(statuses(all.text), [200, 200, 200, 200, 200]);
+  // A handshake is a GET.
+  const handshake = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+  for (const [method, status] of [['HEAD', 405], ['GET', 101]]) {
+    const upgrade = raw(t, site, ask(method, '/realtime/v1/websocket', handshake));
+    await until('it is answered', () => upgrade.text.includes('\r\n\r\n'));
+    assert.deepEqual(statuses(upgrade.text), [status]);
+  }
 });
 
 test('nothing outside the page\'s own files has a path', async (t) => {
@@ -270,11 +284,21 @@ test('TLS 1.2 and 1.3, with a certificate that SIGHUP renews and a bad one does 
   assert.deepEqual(statuses(plain.text), []);
 });
 
-test('tls_cert without its key, an origin with a path: said before anything runs', async (t) => {
+test('tls_cert without its key, or a file that is not there, an origin with a path, an address without a port: said before anything runs', async (t) => {
   const site = await Site.create(t, { database: false });
   site.configure({ relay: 'tls_cert = /nowhere.crt\ncors_origins = https://hub.example.org/' });
   const { code, stderr } = await command(program('tocsin-relay'), ['-c', site.conf, '-n']);
   assert.equal(code, 100);
   assert.match(stderr, /tls_cert and tls_key belong together/);
   assert.match(stderr, /cors_origins: .*no path/);
+  site.configure({ relay: 'tls_cert = /nowhere.crt\ntls_key = /nowhere.key' });
+  const missing = await command(program('tocsin-relay'), ['-c', site.conf, '-n']);
+  assert.equal(missing.code, 100);
+  assert.match(missing.stderr, /tls_cert holds no certificate/);
+  site.configure();
+  for (const word of ['listen=127.0.0.1', 'listen=[::1]']) {
+    const portless = await command(program('tocsin-relay'), ['-c', site.conf, word]);
+    assert.equal(portless.code, 100);
+    assert.match(portless.stderr, /say listen=127\.0\.0\.1:8787/);
+  }
 });
