@@ -131,14 +131,20 @@ test('slow heads and slow bodies run out of time, however they drip', async (t) 
 });
 
 test('who asks for much and reads nothing costs little, and holds up nobody', async (t) => {
-  const site = await relay(t);
+  // AddressSanitizer keeps what was freed: little of it here.
+  const site = await relay(t, { before: 'export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=8"; ' });
   const before = rss(site.relay.pid);
   const greedy = Array.from({ length: 50 }, () => raw(t, site, 'GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(5000)));
   greedy.forEach((g) => g.socket.pause());
-  await until('it is busy with them', async () => (await site.json('/v1/status')).requests_total > 100);
+  let had = 0;
+  await until('it has done for them what it will', async () => {
+    const before = had;
+    had = (await site.json('/v1/status')).requests_total;
+    return had > 100 && had === before + 1; // this one
+  }, 60000, 300);
   for (let i = 0; i < 20; i++) assert.equal((await site.get('/healthz')).status, 200);
-  // A file and an input's buffer each, not all that was asked for: 2 GB (AddressSanitizer keeps for a while what was freed).
-  assert.ok(rss(site.relay.pid) - before < 200000, `${rss(site.relay.pid) - before} kB more`);
+  // A file and an input's buffer each, not all that was asked for: 2 GB.
+  assert.ok(rss(site.relay.pid) - before < 50000, `${rss(site.relay.pid) - before} kB more`);
 });
 
 test('10,000 connections that say nothing, beside a stream that goes on', { timeout: 120000 }, async (t) => {
