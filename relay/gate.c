@@ -86,7 +86,7 @@ static bool
 identify(const struct gate *g, struct request *r, const char **why)
 {
 	char		 buf[JWT_MAX], refusal[REFUSAL_MAX];
-	const char	*code;
+	const char	*code = NULL;
 
 	if (g->auth == NULL)
 		r->access = access_ref(g->all);

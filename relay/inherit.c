@@ -166,6 +166,7 @@ inherit_all_loopback(const int *fds, size_t count)
 	socklen_t		 len;
 
 	for (size_t i = 0; i < count; i++) {
+		sa.ss_family = AF_UNSPEC;
 		len = sizeof(sa);
 		if (getsockname(fds[i], (struct sockaddr *)&sa, &len) == -1 || !inherit_is_loopback((struct sockaddr *)&sa))
 			return false;
