@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "relay/realtime_channel.h"
 #include "relay/realtime_socket.h"
+#include "relay/realtime_value.h"
 #include "relay/request.h"
 #include "relay/stats.h"
 #include "relay/ws.h"
@@ -154,6 +155,7 @@ realtime_free(struct realtime *set)
 	free(set->items);
 	free(set->dead);
 	free(set);
+	realtime_value_end();
 }
 
 size_t

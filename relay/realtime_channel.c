@@ -25,29 +25,27 @@
 #define SMALL_MAX	4096			/* bytes of an event that is copied */
 #define TEXT_MAX	131072			/* bytes of what is copied for one sending; the kernel takes about as much */
 
-/* Where messages are made: one at a time. */
+/* A message is written into one of these, sent, and given back. */
 static struct jsonw *
-writer(void)
+begin(struct jsonw *w)
 {
-	static struct jsonw	 w;
-
-	if (w.buf == NULL)
-		jsonw_init(&w);
-	jsonw_clear(&w);
-	return &w;
+	jsonw_init(w);
+	return w;
 }
 
+/* Send it, and give it back. */
 static void
 send_message(struct ws *ws, struct jsonw *w, enum realtime_version version)
 {
 	realtime_message_end(w, version);
 	ws_send(ws, w->buf, w->len);
+	jsonw_release(w);
 }
 
 void
 realtime_reply(struct ws *ws, enum realtime_version version, const struct realtime_message *m, const char *reason)
 {
-	struct jsonw	*w = writer();
+	struct jsonw	 writer, *w = begin(&writer);
 
 	jsonw_object(w, realtime_message_begin(w, version, &m->join_ref, &m->ref, m->topic, "phx_reply"));
 	jsonw_str(w, "status", reason == NULL ? "ok" : "error");
@@ -66,7 +64,7 @@ static void
 say(struct realtime_channel *c, const char *event, const char *reason, bool with_ref)
 {
 	const struct realtime_text	*ref = with_ref ? &c->join_ref : NULL;
-	struct jsonw			*w = writer();
+	struct jsonw			 writer, *w = begin(&writer);
 
 	jsonw_object(w, realtime_message_begin(w, c->version, ref, ref, c->topic, event));
 	if (reason != NULL)
@@ -80,7 +78,7 @@ static void
 say_system(struct realtime_channel *c, const char *extension, const char *status, const char *message, int64_t seq,
     const char *why)
 {
-	struct jsonw	*w = writer();
+	struct jsonw	 writer, *w = begin(&writer);
 	char		 cursor[CURSOR_MAX];
 	size_t		 prefix = strlen("\"" REALTIME_PREFIX);
 
@@ -121,7 +119,7 @@ realtime_channel_error(struct realtime_channel *c, const char *reason)
 static void
 make_head(struct realtime_channel *c, const struct realtime_matches *matches)
 {
-	struct jsonw	*w = writer();
+	struct jsonw	 writer, *w = begin(&writer);
 
 	jsonw_object(w, realtime_message_begin(w, c->version, NULL, NULL, c->topic, "postgres_changes"));
 	jsonw_array(w, "ids");
@@ -133,6 +131,7 @@ make_head(struct realtime_channel *c, const struct realtime_matches *matches)
 	c->head = xrealloc(c->head, w->len);
 	memcpy(c->head, w->buf, w->len);
 	c->head_len = w->len;
+	jsonw_release(w);
 	c->head_matches = *matches;
 }
 
@@ -395,7 +394,7 @@ static const struct reader_handler takes_some = {
 static void
 make_reply(struct realtime_channel *c, const struct realtime_message *m)
 {
-	struct jsonw	*w = writer();
+	struct jsonw	 writer, *w = begin(&writer);
 
 	jsonw_object(w, realtime_message_begin(w, c->version, &m->join_ref, &m->ref, c->topic, "phx_reply"));
 	jsonw_str(w, "status", "ok");
@@ -405,6 +404,7 @@ make_reply(struct realtime_channel *c, const struct realtime_message *m)
 	c->reply = xcalloc(1, w->len);
 	memcpy(c->reply, w->buf, w->len);
 	c->reply_len = w->len;
+	jsonw_release(w);
 }
 
 static bool

@@ -250,8 +250,8 @@ malformed(struct realtime_socket *s, const char *why, const char *text, size_t l
 static void
 text_cb(const char *text, size_t len, void *arg)
 {
-	static struct jsonr	 r;
 	struct realtime_socket	*s = arg;
+	struct jsonr		 r = { 0 };
 	struct realtime_message	 m;
 	const char		*why = "";
 
@@ -259,6 +259,7 @@ text_cb(const char *text, size_t len, void *arg)
 		dispatch(s, &m);
 	else
 		malformed(s, why, text, len);
+	jsonr_release(&r);
 	check_room(s);
 }
 

@@ -207,23 +207,33 @@ realtime_type_name(enum column_type type)
 
 /* Comparing */
 
+/* For strings with escapes: kept from one to the next. */
+static struct jsonr	 decoder;
+static char		*decoded;
+static size_t		 decoded_size;
+
+void
+realtime_value_end(void)
+{
+	jsonr_release(&decoder);
+	free(decoded);
+	decoded = NULL;
+	decoded_size = 0;
+}
+
 const char *
 realtime_value_text(const char *json, size_t len, size_t *text_len)
 {
-	static struct jsonr	 r;
-	static char		*decoded;
-	static size_t		 room;
-
 	if (len < 2 || json[0] != '"')
 		return NULL;
 	*text_len = len - 2;
 	if (memchr(json + 1, '\\', len - 2) == NULL)
 		return json + 1;
-	if (room < len) {
-		room = len;
-		decoded = xrealloc(decoded, room);
+	if (decoded_size < len) {
+		decoded_size = len;
+		decoded = xrealloc(decoded, decoded_size);
 	}
-	if (!jsonr_parse(&r, json, len) || !jsonv_string(jsonr_root(&r), decoded, room))
+	if (!jsonr_parse(&decoder, json, len) || !jsonv_string(jsonr_root(&decoder), decoded, decoded_size))
 		return NULL;
 	*text_len = strlen(decoded);
 	return decoded;

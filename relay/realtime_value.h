@@ -27,6 +27,7 @@ bool	 realtime_value_compare(enum column_type type, const char *json, size_t len
 
 /* The text of a JSON string; borrowed until the next call.  NULL when it is none. */
 const char *realtime_value_text(const char *json, size_t len, size_t *text_len);
+void	 realtime_value_end(void);	/* give back what that keeps, at the program's end */
 
 /* A pattern of LIKE. */
 struct realtime_pattern;

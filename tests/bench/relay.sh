@@ -148,7 +148,7 @@ table() {
 		n = split(list, v, " ")
 		for (i = 2; i <= n; i++)
 			for (j = i; j > 1 && v[j] + 0 < v[j - 1] + 0; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
-		return n == 0 ? "" : v[int((n + 1) / 2)]
+		return n == 0 ? "" : (v[int((n + 1) / 2)] + v[int(n / 2) + 1]) / 2
 	}
 	{
 		row = $1 " " $2
@@ -177,7 +177,8 @@ table() {
 					if (v != "" && b + 0 > 0) ratios = ratios " " v / b
 				}
 				m = median(ratios)
-				printf " %17s %11s", median(list), m == "" ? "-" : sprintf("%.2f", m)
+				m_list = median(list)
+				printf " %17s %11s", m_list == "" ? "" : sprintf(m_list < 1000 ? "%.3f" : "%.0f", m_list), m == "" ? "-" : sprintf("%.2f", m)
 			}
 			print (order[r] in failed) ? "  NOT ALL DELIVERED" : ""
 		}

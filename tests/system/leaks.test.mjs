@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { Site, bin, command, fileFeed, program, until, writeCandles } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
+import { Phoenix } from './lib/phoenix.mjs';
 import { Receiver } from './lib/receiver.mjs';
 import { insert, post, section, state } from './lib/webhooks.mjs';
+import { insert as insertOne } from './lib/relayonly.mjs';
 
 // A sanitized program has its own leak check, and valgrind cannot run it.
 const skip = /asan/.test(bin) && 'LeakSanitizer watches this build';
@@ -62,6 +64,37 @@ test('the relay serves, resumes, loses its database and ends clean with clients 
   child.kill('SIGTERM');
   assert.deepEqual(await child.ended, { code: 0, signal: null }, child.output());
   clean(`${site.dir}/vg`);
+});
+
+test('the relay with Realtime clients that join, filter, leave, hang up and stay ends clean', { skip }, async (t) => {
+  const site = await Site.create(t);
+  site.configure();
+  await site.migrate();
+  const child = site.spawn('valgrind', args(`${site.dir}/vg`, program('tocsin-relay'), '-c', site.conf, `listen=127.0.0.1:${site.port}`));
+  await until('it is ready', async () => (await site.get('/readyz').catch(() => ({}))).status === 200);
+  const all = { event: '*', schema: 'public', table: 'signals' };
+  const [stays, leaves, old] = [await Phoenix.open(site), await Phoenix.open(site), await Phoenix.open(site, { path: '/socket/websocket?apikey=k&vsn=1.0.0' })];
+  assert.equal((await stays.join('realtime:all', [all, { ...all, filter: 'reason=like."%\\"no\\"%"', select: ['id', 'reason'] }])).status, 'ok');
+  assert.equal((await stays.join('realtime:none', [{ ...all, filter: 'nothing=eq.1' }])).status, 'error');
+  assert.equal((await stays.join('realtime:all', [all, { ...all, filter: 'reason=like."%\\"no\\"%"', select: ['id', 'reason'] }], { tocsin: { after: 0 } })).status, 'ok');
+  assert.equal((await leaves.join('realtime:all', [all])).status, 'ok');
+  assert.equal((await old.join('realtime:all', [all], { tocsin: { after: 'f.1-99999' } })).status, 'ok');
+  stays.send('no JSON');
+  await insertOne(site, { reason: 'he said "no", twice', symbol: 'AAA/BTC' });
+  for (const client of [stays, leaves, old]) await until('it has come', () => client.changes('realtime:all').length > 0);
+  await leaves.answer(leaves.push('realtime:all', 'phx_leave'));
+  old.close();
+  await site.postgres('kill');
+  await until('it is not ready', async () => (await site.get('/readyz')).status === 503);
+  const waits = leaves.push('realtime:more', 'phx_join', { config: { postgres_changes: [all] } });
+  await site.postgres('restart');
+  await leaves.answer(waits);
+  await insertOne(site, { symbol: 'BBB/BTC' });
+  await until('what is new', () => stays.changes('realtime:all').length >= 2);
+  child.kill('SIGTERM');
+  const end = await child.ended;
+  clean(`${site.dir}/vg`);
+  assert.deepEqual(end, { code: 0, signal: null }, child.output());
 });
 
 test('the relay with receivers that take, refuse, hang and are away ends clean', { skip }, async (t) => {
