@@ -159,10 +159,13 @@ event_cb(struct bufferevent *bev, short what, void *arg)
 	if (what & BEV_EVENT_CONNECTED)		/* the TLS handshake is done */
 		return;
 	/* It says that it will send no more, and still wants its answers: also to what it has sent behind this request. */
-	if ((what & BEV_EVENT_EOF) && !(what & BEV_EVENT_ERROR) &&
+	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING) && !(what & BEV_EVENT_ERROR) &&
 	    (c->state == CONNECTION_HANDLING || c->state == CONNECTION_ANSWERING)) {
 		c->has_ended = true;
 		c->last = c->last || evbuffer_get_length(bufferevent_get_input(c->bev)) == 0;
+		/* With TLS libevent writes no more, and a reset looks like this too: then writing fails. */
+		if (c->is_tls)
+			bufferevent_enable(c->bev, EV_WRITE);
 		return;
 	}
 	connection_free(c);

@@ -274,6 +274,35 @@ test('TLS 1.2 and 1.3, with a certificate that SIGHUP renews and a bad one does 
   page.socket.write('GET /app.js HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
   await until('a file comes whole', () => page.ended);
   assert.equal(page.text.split('\r\n\r\n').slice(1).join('\r\n\r\n').length, Number(/Content-Length: (\d+)/.exec(page.text)[1]));
+  // Who has said goodbye is answered all that he asked, however late he reads it; who is gone leaves nothing behind.
+  const descriptors = () => fs.readdirSync(`/proc/${site.relay.pid}/fd`).length;
+  const open = descriptors();
+  const total = async () => {
+    const it = secure(t, site);
+    it.socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    await until('the figures', () => it.ended);
+    return Number(/^tocsin_relay_requests_total (\d+)/m.exec(it.text)[1]);
+  };
+  const slow = secure(t, site);
+  await new Promise((done) => { slow.socket.once('secureConnect', done); });
+  slow.socket.pause();
+  slow.socket.write('GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(340));
+  let served = 0;
+  await until('he takes no more', async () => {
+    const before = served;
+    served = await total();
+    return served === before + 1; // this one
+  }, 60000, 300);
+  slow.socket.end();
+  await total();
+  slow.socket.resume();
+  await until('all is there', () => slow.ended);
+  assert.equal(statuses(slow.text).length, 340);
+  await Promise.all(Array.from({ length: 20 }, () => new Promise((done) => {
+    const gone = secure(t, site);
+    gone.socket.on('secureConnect', () => gone.socket.write('GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n', () => { gone.socket.destroy(); done(); }));
+  })));
+  await until('nothing is left of them', () => descriptors() <= open, 15000);
   use('second', 'first');
   site.relay.kill('SIGHUP');
   await until('it says what is wrong', () => /tls_key (is not|holds no key)[^]*known before stays/.test(site.relay.output()));
