@@ -11,6 +11,7 @@
 #include "common/heartbeat.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "common/pg.h"
 #include "common/suite.h"
 #include "generator/batch.h"
@@ -564,6 +565,7 @@ tear_down(struct service *s)
 	event_free(s->on_int);
 	event_free(s->on_hup);
 	event_free(s->stop_limit);
+	net_end(s->base);
 	event_base_free(s->base);
 	libevent_global_shutdown();
 }

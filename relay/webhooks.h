@@ -25,7 +25,7 @@ struct webhooks;
 struct webhooks	*webhooks_new(struct event_base *base, const struct webhook_confs *confs, const char *conninfo,
 		    const struct reader_context *readers);
 void		 webhooks_start(struct webhooks *set);
-void		 webhooks_free(struct webhooks *set);	/* then turn the loop once more before its end, see net.h */
+void		 webhooks_free(struct webhooks *set);	/* then net_end(), as behind net_free() */
 
 void		 webhooks_wake(struct webhooks *set);		/* the ring has grown */
 void		 webhooks_begin(struct webhooks *set);		/* the log is known */
