@@ -4,7 +4,7 @@
  *
  * For each webhook one relay holds a session advisory lock, and sends; others
  * ask for it once a second.  Once a second the session also has to answer: a
- * relay that has not heard from the database for 6 s pauses, since after 8 s the
+ * relay that has not heard from the database for 3 s pauses, since after 4 s the
  * server may have given its locks to another one.  Places are saved twice a
  * second while they move, all in one statement.
  */
