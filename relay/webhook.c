@@ -402,6 +402,8 @@ webhook_release(struct webhook *w)
 void
 webhook_reload(struct webhook *w)
 {
+	/* A place that is remembered, or on its way, is none in that one. */
+	w->epoch[0] = w->post_epoch[0] = '\0';
 	if (w->state == WEBHOOK_STANDBY)
 		return;
 	drop_place(w);

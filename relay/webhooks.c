@@ -25,7 +25,8 @@
 			"WHERE pg_try_advisory_lock(hashtext('tocsin.webhook'), hashtext(n))"
 #define FIRST_SQL	"INSERT INTO webhooks (name, seq) SELECT n, coalesce((SELECT max(seq) FROM signal_events), 0) " \
 			"FROM json_array_elements_text($1::json) AS n ON CONFLICT DO NOTHING"
-#define LOAD_SQL	"SELECT " EPOCH_SQL ", name, seq, (extract(epoch FROM failing_since) * 1000000)::bigint, parked_why " \
+#define LOAD_SQL	"SELECT " EPOCH_SQL ", name, seq, (extract(epoch FROM failing_since) * 1000000)::bigint, parked_why, " \
+			"(SELECT max(seq) FROM signal_events) " \
 			"FROM webhooks WHERE name IN (SELECT json_array_elements_text($1::json))"
 #define SAVE_SQL	"UPDATE webhooks w SET seq = v.seq, failing_since = to_timestamp(v.failing / 1000000.0), " \
 			"parked_at = CASE WHEN v.why IS NOT NULL THEN clock_timestamp() END, parked_why = v.why, " \
@@ -115,11 +116,20 @@ log_failure(const struct pg_result *res, const char *what)
 		    pg_error(res));
 }
 
+/* The sessions may reach another log one after the other, and this is about the one that is followed. */
+static bool
+is_followed(const struct webhooks *set, const struct pg_result *res, int row)
+{
+	const char	*epoch = listener_epoch(set->context.readers.listener), *newest = pg_text(res, row, 5);
+
+	return epoch != NULL && pg_text(res, row, 0) != NULL && strcmp(pg_text(res, row, 0), epoch) == 0 &&
+	    (newest == NULL || pg_int(res, row, 5) >= listener_cursor(set->context.readers.listener));
+}
+
 static void
 load_cb(const struct pg_result *res, void *arg)
 {
 	struct webhooks		*set = arg;
-	const char		*epoch = listener_epoch(set->context.readers.listener);
 	struct webhook_record	 record;
 	struct webhook		*w;
 
@@ -127,8 +137,7 @@ load_cb(const struct pg_result *res, void *arg)
 	if (!pg_ok(res))
 		return;
 	for (int i = 0; i < pg_rows(res); i++) {
-		/* The sessions may reach a new primary one after the other, and this is about the log that is followed. */
-		if (epoch == NULL || pg_text(res, i, 0) == NULL || strcmp(pg_text(res, i, 0), epoch) != 0)
+		if (!is_followed(set, res, i))
 			return;
 		record = (struct webhook_record){
 			.seq = pg_int(res, i, 2), .wall_failing_us = pg_int(res, i, 3), .parked_why = pg_text(res, i, 4)

@@ -101,6 +101,22 @@ test('a log that begins behind its place is told, and read from its beginning', 
   assert.match(site.log('relay'), /warn webhook: the log does not go on from its place: .*name=all .*reason=retention/);
 });
 
+test('a database restored as it was: it goes on from the place that was restored with it', async (t) => {
+  const receiver = await Receiver.create(t);
+  const site = await withWebhooks(t, { all: { receiver } });
+  await insert(site, { count: 10 });
+  const all = await log(site), last = String(all.at(-1));
+  await until('all ten', () => receiver.taken.length === 10);
+  await until('its place is saved', async () => await site.value('SELECT seq FROM webhooks') === last);
+  await site.sql(`BEGIN; DELETE FROM signal_events WHERE seq > ${all[5]}; UPDATE webhooks SET seq = ${all[3]}; COMMIT`);
+  await until('the relay knows', () => /starting over on another log reason=log/.test(site.log('relay')));
+  await insert(site);
+  const want = (await log(site)).slice(4);
+  await until('the newest one', () => receiver.seqs.at(-1) === want.at(-1));
+  assert.deepEqual(receiver.requests.slice(10).map((got) => JSON.parse(got.body).data.seq), want);
+  assert.equal((await state(site, 'all')).gaps_total, 0);
+});
+
 test('HTTPS is verified: the authority that is trusted, and no other', async (t) => {
   const dir = fs.mkdtempSync('/tmp/tocsin-ca.');
   t.after(() => fs.rmSync(dir, { recursive: true }));
