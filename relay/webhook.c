@@ -70,11 +70,10 @@ schedule(struct webhook *w)
 	event_active(w->pump, EV_TIMEOUT, 0);
 }
 
-/* Back to nothing, but what is on its way to the receiver. */
+/* Back to nothing, but what is on its way to the receiver, and the time before which it is not to be asked again. */
 static void
 drop_place(struct webhook *w)
 {
-	event_del(w->retry);
 	reader_free(w->reader);
 	w->reader = NULL;
 	clear_queue(w);
@@ -440,8 +439,10 @@ webhook_load(struct webhook *w, const struct webhook_record *record)
 		    w->conf->name, w->parked_why);
 		return;
 	}
-	if (w->state == WEBHOOK_PARKED)
+	if (w->state == WEBHOOK_PARKED) {
+		event_del(w->retry);
 		log_info("webhook", "resumed name=%s seq=%" PRId64, w->conf->name, record->seq);
+	}
 	w->done = w->wanted = place_of(w, record);
 	w->trouble = (struct webhook_trouble){ .wall_since_us = record->wall_failing_us };
 	w->parked_why[0] = '\0';

@@ -148,6 +148,13 @@ load_cb(const struct pg_result *res, void *arg)
 }
 
 static void
+begun_cb(const struct pg_result *res, void *arg)
+{
+	(void)arg;
+	log_failure(res, "begin");
+}
+
+static void
 send_load(struct webhooks *set)
 {
 	struct jsonw	 names;
@@ -155,7 +162,7 @@ send_load(struct webhooks *set)
 
 	if (put_names(set, &names, is_loading) > 0) {
 		values[0] = names.buf;
-		(void)pg_query(set->pg, FIRST_SQL, 1, values, NULL, NULL);	/* the load tells */
+		(void)pg_query(set->pg, FIRST_SQL, 1, values, begun_cb, NULL);	/* the load tells its outcome */
 	}
 	jsonw_release(&names);
 	if (put_names(set, &names, is_to_load) > 0) {
