@@ -184,7 +184,7 @@ fill_queue(struct webhook *w)
 }
 
 static bool
-make_delivery(struct webhook *w, const struct change *c)
+make_delivery(struct webhook *w, struct change *c)
 {
 	const char	*epoch = listener_epoch(w->context->readers.listener);
 
@@ -283,9 +283,12 @@ delivered(struct webhook *w)
 static void
 skip(struct webhook *w)
 {
+	size_t		 len;
+	const char	*event = webhook_post_event(w->post, &len);
+
 	w->counters.skipped++;
-	log_errorx("webhook", "not taken by the receiver: left out name=%s seq=%" PRId64 " id=%s why=\"%s\" body=%s", w->conf->name,
-	    webhook_post_seq(w->post), webhook_post_id(w->post), w->last_error, webhook_post_body(w->post));
+	log_errorx("webhook", "not taken by the receiver: left out name=%s seq=%" PRId64 " id=%s why=\"%s\" event=%.*s", w->conf->name,
+	    webhook_post_seq(w->post), webhook_post_id(w->post), w->last_error, (int)len, event);
 	move_to(w, webhook_post_seq(w->post), true);
 	webhook_post_clear(w->post);
 }
