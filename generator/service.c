@@ -330,8 +330,8 @@ load_if_ready(struct service *s)
 {
 	if (s->loader != NULL || s->stopping || !session_is_up(s->session) || !writer_is_idle(s->writer))
 		return;
-	s->loader = loader_start(session_pg(s->session), s->conf.engine, (enum signal_mode)s->conf.mode, s->streams, s->stream_count,
-	    loaded_cb, s);
+	s->loader = loader_start(session_pg(s->session), s->conf.engine, (enum signal_mode)s->conf.mode, s->streams,
+	    s->stream_count, loaded_cb, s);
 }
 
 static void

@@ -17,7 +17,7 @@
 #include "relay/webhook_conf.h"
 
 #define TICK_S		1
-#define SURE_US		INT64_C(3000000)	/* without an answer; the server drops us after 4 s at the earliest: tcp_user_timeout, etc/sql/0005 */
+#define SURE_US		INT64_C(3000000)	/* without an answer; the server drops us after 4 s at the earliest, see etc/sql/0005 */
 #define SAVE_MS		500
 #define QUIET_US	INT64_C(10000000)	/* between two saves of places that only moved past what is not wanted */
 
