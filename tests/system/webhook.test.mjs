@@ -108,7 +108,8 @@ test('a database restored as it was: it goes on from the place that was restored
   const all = await log(site), last = String(all.at(-1));
   await until('all ten', () => receiver.taken.length === 10);
   await until('its place is saved', async () => await site.value('SELECT seq FROM webhooks') === last);
-  await site.sql(`BEGIN; DELETE FROM signal_events WHERE seq > ${all[5]}; UPDATE webhooks SET seq = ${all[3]}; COMMIT`);
+  await site.sql(`BEGIN; DELETE FROM signal_events WHERE seq > ${all[5]}; UPDATE webhooks SET seq = ${all[3]};
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tocsin_relay'; COMMIT`);
   await until('the relay knows', () => /starting over on another log reason=log/.test(site.log('relay')));
   await insert(site);
   const want = (await log(site)).slice(4);
