@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "common/pg.h"
 #include "common/suite.h"
 #include "relay/access.h"
@@ -446,9 +447,7 @@ release(struct relay *r)
 	notify_end();
 	auth_free(r->auth);
 	tls_free(r->tls);
-	/* What a name server was asked last is given back in these turns. */
-	for (int i = 0; i < 3; i++)
-		(void)event_base_loop(r->base, EVLOOP_NONBLOCK);
+	net_end(r->base);
 	event_base_free(r->base);
 }
 
