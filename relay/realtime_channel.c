@@ -211,7 +211,7 @@ no_release(void *arg)
 	(void)arg;
 }
 
-/* Keep the rest of an event that was cut `taken` bytes into it: a head by copy, the data with the change that it belongs to. */
+/* Keep the rest of an event that was cut `taken` bytes into it: heads by copy, the body with the change that it belongs to. */
 static void
 keep_rest(struct realtime_channel *c, const struct iovec *pieces, size_t taken, struct change *change)
 {
@@ -227,7 +227,7 @@ keep_rest(struct realtime_channel *c, const struct iovec *pieces, size_t taken, 
 		from = (const char *)pieces[i].iov_base + taken;
 		left = pieces[i].iov_len - taken;
 		taken = 0;
-		if (i == 0) {
+		if (i <= 1) {
 			char	*copy = xcalloc(1, left);
 
 			memcpy(copy, from, left);

@@ -315,11 +315,20 @@ test('messages', async (t) => {
       '[null,"1","phoenix",{},{}]', '[{},[],"realtime:x","phx_join",{}]', '["1","1","realtime:x","phx_join",null]', '["1","1","realtime:x","phx_join",[]]', '["1","1","realtime:x","phx_join",{"config":7}]',
       '{"topic":7}', '{"topic":"phoenix","event":"heartbeat"}', '{"topic":"realtime:x","event":"phx_join","payload":7,"ref":"1"}', '[null,"1","phoenix","heartbeat",{}]]', '[null,"1","phoenix","heartbeat",{}] x',
       `${'['.repeat(5000)}${']'.repeat(5000)}`, `{"a":${'{"a":'.repeat(3000)}1${'}'.repeat(3001)}`, '\u0000', '["1","1","realtime:\\u0000","phx_join",{}]', '["1","1","realtime:\\ud800","phx_join",{}]', `"${'x'.repeat(70000)}"`];
+    let told = 1;
     for (const path of [PATH, '/socket/websocket?apikey=k']) {
+      told += 2;
       const client = await Phoenix.open(site, { path });
       client.next = 5000; // their refs are not ours
       for (const text of texts) client.send(text);
       await serves(client);
+      const other = await Phoenix.open(site, { path }); // its first bad one is told
+      other.next = 5000;
+      other.send('["1","1","realtime:x","access_token",{"access_token":"HUSH"}'); // cut off
+      await serves(other);
+      other.close();
+      await until('it is told', () => site.log('relay').split('not a message').length >= told);
+      assert.ok(!site.log('relay').includes('HUSH'), 'a token is not logged, whatever it stands in');
       // It can still be used.
       assert.equal((await client.join('realtime:after', [all()])).status, 'ok');
       client.close();
@@ -458,6 +467,12 @@ test('a client that floods joins, channels or bytes is bounded, and others are n
   const reasons = answers.filter((m) => m.payload.status === 'error').map((m) => m.payload.response.reason);
   assert.ok(reasons.length > 0 && reasons.length < 2000, `${reasons.length} were refused`);
   for (const reason of reasons) assert.match(reason, /RateLimitReached/);
+  // Filters take time at every event.
+  const greedy = await Phoenix.open(site), heavy = (i) => all({ filter: `reason=not.like.%${'_'.repeat(3000)}x${i}` });
+  assert.equal((await greedy.join('realtime:a', [0, 1, 2, 3, 4].map(heavy))).status, 'ok');
+  assert.match((await greedy.join('realtime:b', [0, 1, 2, 3, 4, 5].map(heavy))).response.reason, /^ChannelRateLimitReached.*filters.*32768/);
+  assert.equal((await greedy.join('realtime:b', [0, 1, 2, 3, 4].map(heavy))).status, 'ok');
+  assert.equal((await greedy.join('realtime:b', [0, 1, 2, 3, 4].map(heavy))).status, 'ok', 'what was given back counts no more');
 });
 
 test('a stalled Realtime client is dropped, the others see no delay, and it resumes without loss', async (t) => {
