@@ -23,9 +23,10 @@
 			"WHERE seq > $1 ORDER BY seq LIMIT " TEXT_OF(HISTORY_PAGE_ROWS) ") " \
 			"SELECT " EPOCH_SQL ", (SELECT min(seq) FROM signal_events), (SELECT max(seq) FROM signal_events), " \
 			"page.text, page.seq FROM (VALUES (1)) AS one LEFT JOIN page ON true ORDER BY page.seq"
-#define SNAPSHOT_SQL	"WITH page AS (SELECT id, row_to_json(s)::text AS text FROM signals s WHERE status = 'active') " \
+/* In order of seq, so that whoever is cut off within it may resume behind the last one that he has seen. */
+#define SNAPSHOT_SQL	"WITH page AS (SELECT seq, row_to_json(s)::text AS text FROM signals s WHERE status = 'active') " \
 			"SELECT " EPOCH_SQL ", (SELECT min(seq) FROM signal_events), (SELECT max(seq) FROM signal_events), " \
-			"page.text FROM (VALUES (1)) AS one LEFT JOIN page ON true ORDER BY page.id"
+			"page.text FROM (VALUES (1)) AS one LEFT JOIN page ON true ORDER BY page.seq"
 
 struct batch {
 	LIST_ENTRY(batch) entry;

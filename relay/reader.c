@@ -196,7 +196,7 @@ wants(const struct reader *r, const struct change *c)
 	return r->handler->wants == NULL || r->handler->wants(c, r->arg);
 }
 
-/* A page may be shared with others who are not as far: what the reader is past is not for it.  A snapshot has no order of seq. */
+/* A page may be shared with others who are not as far: what the reader is past is not for it.  All of a snapshot is. */
 static size_t
 gather_batch(struct reader *r, struct change **out, size_t max)
 {
@@ -305,7 +305,7 @@ reader_passed(struct reader *r, size_t count)
 	last = r->state == READER_BATCH ? batch_at(r->batch, end - 1) : ring_at(r->context->ring, end - 1);
 	r->gathered -= (uint16_t)count;
 	r->has_passed = true;
-	/* A snapshot is in order of id, and not the place in the log that it leads to. */
+	/* What a snapshot holds is not the place in the log that it leads to. */
 	if (r->reset_reason == NULL)
 		r->seq = last->seq;
 	if (r->state == READER_BATCH)
@@ -363,6 +363,12 @@ bool
 reader_in_snapshot(const struct reader *r)
 {
 	return r->state == READER_BATCH && r->reset_reason != NULL;
+}
+
+bool
+reader_is_reset(const struct reader *r)
+{
+	return r->reset_reason != NULL;
 }
 
 int64_t

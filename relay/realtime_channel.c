@@ -90,9 +90,10 @@ say_system(struct realtime_channel *c, const char *extension, const char *status
 	jsonw_raw(w, "channel", "\"", 1);
 	w->comma = false;
 	jsonw_raw(w, NULL, c->topic.at + prefix, c->topic.len - prefix);
-	if (seq >= 0) {
+	if (seq >= 0 || why != NULL) {
 		jsonw_object(w, "tocsin");
-		jsonw_str(w, "cursor", cursor_format(listener_epoch(c->context->reader.listener), seq, cursor));
+		if (seq >= 0)
+			jsonw_str(w, "cursor", cursor_format(listener_epoch(c->context->reader.listener), seq, cursor));
 		if (why != NULL)
 			jsonw_str(w, "reset", why);
 		jsonw_end_object(w);
@@ -332,7 +333,7 @@ begun_cb(void *arg)
 	struct realtime_channel	*c = arg;
 
 	say_joined(c);
-	say_system(c, "postgres_changes", "ok", "Subscribed to PostgreSQL", reader_seq(c->reader), NULL);
+	say_system(c, "postgres_changes", "ok", "Subscribed to PostgreSQL", reader_is_reset(c->reader) ? -1 : reader_seq(c->reader), NULL);
 	if (c->join.tells_replication)
 		say_system(c, "system", "ok", "Replication connection established", -1, NULL);
 }
@@ -356,12 +357,13 @@ reset_cb(const char *reason, int64_t seq, void *arg)
 	const char		*text = reason;
 	char			 message[200];
 
+	(void)seq;	/* not yet a place to resume from */
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (strcmp(reasons[i].reason, reason) == 0)
 			text = reasons[i].text;
 	snprintf(message, sizeof(message), "UnableToReplayMessages: %s; forget what you have: the active signals follow as INSERT",
 	    text);
-	say_system(c, "postgres_changes", "error", message, seq, reason);
+	say_system(c, "postgres_changes", "error", message, -1, reason);
 }
 
 /* Only now: one that is cut off within the snapshot must get it again. */

@@ -497,6 +497,32 @@ test('a stalled Realtime client is dropped, the others see no delay, and it resu
   assert.deepEqual([...had, ...again.seqs('realtime:s')], want);
 });
 
+test('one cut off within the snapshot, or before it, goes on from what it has seen, and has every active signal in the end', async (t) => {
+  const site = await relayOnly(t);
+  await insertMany(site, 30, { prefix: 'N' });
+  await site.sql('UPDATE signals SET acked_at = now() WHERE id % 4 = 1'); // the older ones have the newer places
+  await stopped(site, 'id % 5 = 0');
+  const client = await Phoenix.open(site);
+  await client.join('realtime:lost', [all()], { tocsin: { after: `${'0'.repeat(32)}.1-2` } });
+  await until('the end of the snapshot', () => client.of('realtime:lost', 'system').length === 3);
+  const messages = client.messages.filter((m) => m.topic === 'realtime:lost' && m.event !== 'phx_reply');
+  const rows = messages.filter((m) => m.event === 'postgres_changes').map((m) => m.payload.data.record);
+  const active = (await site.sql("SELECT id FROM signals WHERE status = 'active' ORDER BY id")).map(([id]) => Number(id));
+  assert.deepEqual(rows.map((r) => r.id).sort((a, b) => a - b), active);
+  // Whoever keeps every place that he is told keeps none that leaves out what he has not been sent.
+  const system = messages.filter((m) => m.event === 'system').map((m) => [m.payload.status, m.payload.tocsin?.reset, m.payload.tocsin?.cursor?.split('-')[1]]);
+  const newest = await site.value('SELECT max(seq) FROM signal_events');
+  assert.deepEqual(system, [['ok', undefined, undefined], ['error', 'epoch', undefined], ['ok', undefined, newest]]);
+  for (const cut of [1, 7, 15, rows.length - 1]) {
+    const topic = `realtime:cut${cut}`;
+    await client.join(topic, [all()], { tocsin: { after: rows[cut - 1].seq } });
+    const has = () => [...new Set([...rows.slice(0, cut), ...client.changes(topic).map((c) => c.data.record)].filter((r) => r.status === 'active').map((r) => r.id))].sort((a, b) => a - b);
+    const last = rows.at(-1).seq;
+    await until('what it had not seen', () => client.seqs(topic).includes(last));
+    for (const id of active) assert.ok(has().includes(id), `${id} is missing after ${cut}`);
+  }
+});
+
 test('a slow Realtime client that keeps reading is served, however slowly', async (t) => {
   const site = await relayOnly(t);
   const slow = await Phoenix.open(site);
