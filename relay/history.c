@@ -410,6 +410,12 @@ history_highest(const struct history *h)
 	return h->highest;
 }
 
+bool
+history_is_short(const struct history *h)
+{
+	return h->batches >= HISTORY_BATCHES_MAX && !TAILQ_EMPTY(&h->queue);
+}
+
 static struct event *
 new_timer(struct event_base *base, event_callback_fn cb, struct history *h)
 {

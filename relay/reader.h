@@ -81,7 +81,8 @@ void		 reader_passed(struct reader *r, size_t count);
 /*
  * Once a second: a page that nobody takes is given back.  `moved`: the owner
  * has got rid of bytes since the last tick, which counts as taking it, as
- * reader_passed() does.  False: a snapshot has not moved for 10 s.
+ * reader_passed() does.  False: a snapshot has not moved for 10 s, or has
+ * taken so long while others wait for room (history_is_short()).
  */
 bool		 reader_tick(struct reader *r, bool moved, int64_t now_us);
 

@@ -357,6 +357,27 @@ a_bad_cursor_is_the_business_of_its_owners_alone(void **state)
 }
 
 static void
+it_is_short_of_room_while_somebody_waits_for_it(void **state)
+{
+	struct asker	 a[HISTORY_BATCHES_MAX + 1];
+
+	(void)state;
+	for (int i = 0; i < HISTORY_BATCHES_MAX; i++) {
+		ask(&a[i], (int64_t)i * HISTORY_PAGE_ROWS);
+		reply_page(100000);
+	}
+	assert_false(history_is_short(history));
+	ask(&a[HISTORY_BATCHES_MAX], 90000);
+	assert_false(session.waiting);
+	assert_true(history_is_short(history));
+	let_go(&a[7]);
+	assert_false(history_is_short(history));
+	reply_page(100000);
+	for (int i = 0; i <= HISTORY_BATCHES_MAX; i++)
+		let_go(&a[i]);
+}
+
+static void
 what_was_read_of_another_log_serves_nobody(void **state)
 {
 	struct asker	 a, b, c, d;
@@ -466,6 +487,7 @@ main(void)
 		TEST(the_one_furthest_behind_and_the_one_who_waited_longest_take_turns),
 		TEST(that_there_is_nothing_more_is_told_only_to_those_who_asked_before),
 		TEST(a_bad_cursor_is_the_business_of_its_owners_alone),
+		TEST(it_is_short_of_room_while_somebody_waits_for_it),
 		TEST(what_was_read_of_another_log_serves_nobody),
 		TEST(one_who_goes_away_gets_nothing_at_any_stage),
 		TEST(a_question_lost_with_the_session_is_asked_again),
