@@ -4,7 +4,8 @@
  *
  * One question is under way at a time, on the query session; the others wait,
  * through a loss of the database too.  A page answers everybody whose place lies
- * within it, whoever asked for it, as long as somebody still holds it; and every
+ * within it, whoever asked for it, as long as somebody still holds it; what the
+ * log begins with, all whose place it does not reach back to; and every
  * other question is that of the reader furthest behind, so that thousands who
  * come back from anywhere soon walk together and each page is read about once.
  *
