@@ -13,6 +13,7 @@
 #include "relay/access.h"
 #include "relay/auth.h"
 #include "relay/change.h"
+#include "relay/filter.h"
 #include "relay/listener.h"
 #include "relay/realtime_data.h"
 #include "relay/stats.h"
@@ -380,8 +381,7 @@ wants_cb(const struct change *change, void *arg)
 	struct realtime_matches		 matches;
 	column_set			 select;
 
-	return (c->access == NULL || access_sees(c->access, change->symbol)) &&
-	    realtime_join_match(&c->join, change, &matches, &select);
+	return filter_may_see(c->access, change) && realtime_join_match(&c->join, change, &matches, &select);
 }
 
 static const struct reader_handler takes_all = {
