@@ -12,8 +12,8 @@
  * Bounded in memory: only HISTORY_BATCHES_MAX answers exist at once, so readers
  * that stall can hold up others that also need history until they give theirs
  * back, never a live stream; while somebody waits for that, history_is_short().
- * Answers are handed out a few milliseconds at a
- * time, so that what is live does not wait for them.
+ * Answers are handed out a few milliseconds at a time, so that what is live does
+ * not wait for them.
  */
 #ifndef TOCSIN_RELAY_HISTORY_H
 #define TOCSIN_RELAY_HISTORY_H

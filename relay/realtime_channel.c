@@ -332,9 +332,10 @@ static void
 begun_cb(void *arg)
 {
 	struct realtime_channel	*c = arg;
+	int64_t			 seq = reader_is_reset(c->reader) ? -1 : reader_seq(c->reader);
 
 	say_joined(c);
-	say_system(c, "postgres_changes", "ok", "Subscribed to PostgreSQL", reader_is_reset(c->reader) ? -1 : reader_seq(c->reader), NULL);
+	say_system(c, "postgres_changes", "ok", "Subscribed to PostgreSQL", seq, NULL);
 	if (c->join.tells_replication)
 		say_system(c, "system", "ok", "Replication connection established", -1, NULL);
 }

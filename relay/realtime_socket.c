@@ -249,7 +249,8 @@ malformed(struct realtime_socket *s, const char *why, size_t len)
 		return;
 	s->told_malformed = true;
 	/* Not what it holds: a token may be in it. */
-	log_info("realtime", "not a message, ignored (and others of this socket) peer=%s why=\"%s\" len_bytes=%zu", ws_peer(s->ws), why, len);
+	log_info("realtime", "not a message, ignored (and others of this socket) peer=%s why=\"%s\" len_bytes=%zu",
+	    ws_peer(s->ws), why, len);
 }
 
 static void
