@@ -21,6 +21,8 @@
 
 #include "common/log.h"
 
+#define END_TURNS	3	/* the two of closer_cb(), and what they leave */
+
 /* What tells one state of a file from another; all zero: not there. */
 struct file_mark {
 	struct timespec	 changed;
@@ -165,6 +167,13 @@ net_free(struct net *net)
 	retire_names(net);
 	SSL_CTX_free(net->tls);
 	free(net);
+}
+
+void
+net_end(struct event_base *base)
+{
+	for (int i = 0; i < END_TURNS; i++)
+		(void)event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
 bool

@@ -50,10 +50,13 @@ char	*net_authority(const struct net_url *url, char out[NET_AUTHORITY_MAX]);
  * anew whenever they have changed, so a machine that gets its name server
  * later needs no restart.  libevent's own messages go to our log from now on.
  * Free it after its users; when a name server has been asked, memory is given
- * back in the next turn of the loop: turn it once more before the end.
+ * back in the next turns of the loop: see net_end().
  */
 struct net	*net_new(struct event_base *base, const char *ca_file, char *why, size_t why_size);
 void		 net_free(struct net *net);	/* NULL is fine */
+
+/* Those turns, when no event of the base is left but what net_free() has put off; the base may be freed then. */
+void		 net_end(struct event_base *base);
 struct event_base *net_base(const struct net *net);
 
 /* Whether a ca_file can be used; else a line of why.  For a configuration's table. */

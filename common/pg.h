@@ -56,7 +56,7 @@ typedef void (*pg_cb)(const struct pg_result *res, void *arg);
 /* Make a session; nothing is connected yet.  Strings and handler are copied.  Never NULL. */
 struct pg	*pg_new(struct event_base *base, const struct pg_params *params, const struct pg_handler *handler, void *arg);
 void		 pg_start(struct pg *pg);	/* first attempt at once */
-void		 pg_free(struct pg *pg);	/* no callbacks any more; NULL is fine */
+void		 pg_free(struct pg *pg);	/* no callbacks any more; NULL is fine; then net_end(), as behind net_free() */
 
 bool		 pg_is_up(const struct pg *pg);
 

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/finding.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "common/pg.h"
 #include "common/schema.h"
 #include "common/suite.h"
@@ -116,6 +117,7 @@ pg_check(const char *program, const char *conninfo)
 	event_base_dispatch(c.base);
 	pg_free(c.pg);
 	event_free(c.look);
+	net_end(c.base);
 	event_base_free(c.base);
 	return c.failed ? 1 : EXIT_DONE;
 }

@@ -181,7 +181,6 @@ finish(struct loader *l)
 {
 	log_info("loader", "continuing after the last commit streams=%zu candles=%zu signals=%zu", l->count, l->candles, l->signals);
 	l->done(l->arg);
-	free(l);
 }
 
 static void
@@ -245,7 +244,7 @@ load_next(struct loader *l)
 		fatalx("loader", "the connection was lost while loading: starting over");
 }
 
-void
+struct loader *
 loader_start(struct pg *pg, struct engine *e, enum signal_mode mode, struct loader_stream *streams, size_t count,
     void (*done)(void *arg), void *arg)
 {
@@ -253,4 +252,11 @@ loader_start(struct pg *pg, struct engine *e, enum signal_mode mode, struct load
 
 	*l = (struct loader){ .pg = pg, .engine = e, .mode = mode, .streams = streams, .count = count, .done = done, .arg = arg };
 	load_next(l);
+	return l;
+}
+
+void
+loader_free(struct loader *l)
+{
+	free(l);
 }

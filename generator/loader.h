@@ -24,9 +24,13 @@ struct loader_stream {
 
 /*
  * Load `count` streams (borrowed, must stay until done) through a session that
- * is up.  `done` is called once, unless the connection is lost before: then
- * nothing is, and nothing half-loaded may be used: the process starts over.
+ * is up.  `done` is called once, from the loop, unless the connection is lost
+ * before: then nothing is, and nothing half-loaded may be used: the process
+ * starts over.  Never NULL.
  */
-void	 loader_start(struct pg *pg, struct engine *e, enum signal_mode mode, struct loader_stream *streams, size_t count,
+struct loader	*loader_start(struct pg *pg, struct engine *e, enum signal_mode mode, struct loader_stream *streams, size_t count,
 	    void (*done)(void *arg), void *arg);
+
+/* Once it is done, or in the middle of it behind the session's end; NULL is fine. */
+void		 loader_free(struct loader *l);
 #endif

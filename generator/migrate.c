@@ -6,6 +6,7 @@
 
 #include "common/embed.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "common/pg.h"
 #include "common/schema.h"
 #include "common/suite.h"
@@ -163,15 +164,18 @@ migrate_run(const char *conninfo)
 	};
 	const struct pg_handler		 handler = { .up = up_cb };
 	struct migration		 m = { .next = migrations, .exit_code = EXIT_TEMPORARY };
+	struct event			*limit;
 
-	if ((m.base = event_base_new()) == NULL)
+	if ((m.base = event_base_new()) == NULL || (limit = evtimer_new(m.base, patience_cb, &m)) == NULL)
 		fatalx("migrate", "cannot make an event loop");
 	log_set_level(LOG_LEVEL_ERROR);	/* what matters goes to stdout and stderr in plain words */
 	m.pg = pg_new(m.base, &params, &handler, &m);
 	pg_start(m.pg);
-	event_base_once(m.base, -1, EV_TIMEOUT, patience_cb, &m, &patience);
+	event_add(limit, &patience);
 	event_base_dispatch(m.base);
 	pg_free(m.pg);
+	event_free(limit);
+	net_end(m.base);
 	event_base_free(m.base);
 	libevent_global_shutdown();
 	return m.exit_code;

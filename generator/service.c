@@ -11,6 +11,7 @@
 #include "common/heartbeat.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "common/pg.h"
 #include "common/suite.h"
 #include "generator/batch.h"
@@ -45,7 +46,8 @@ struct service {
 	size_t			 source_count;
 	struct loader_stream	*streams;
 	size_t			 stream_count;
-	bool			 loading, loaded, held_back, stopping;
+	struct loader		*loader;	/* NULL: it has not begun */
+	bool			 loaded, held_back, stopping;
 	bool			 has_opened;	/* the input at hand has: its rows are to go at once */
 	int			 exit_code;
 	uint64_t		 trades, candles;	/* work done, as the heartbeat's proof of life */
@@ -326,11 +328,10 @@ loaded_cb(void *arg)
 static void
 load_if_ready(struct service *s)
 {
-	if (s->loading || s->stopping || !session_is_up(s->session) || !writer_is_idle(s->writer))
+	if (s->loader != NULL || s->stopping || !session_is_up(s->session) || !writer_is_idle(s->writer))
 		return;
-	s->loading = true;
-	loader_start(session_pg(s->session), s->conf.engine, (enum signal_mode)s->conf.mode, s->streams, s->stream_count,
-	    loaded_cb, s);
+	s->loader = loader_start(session_pg(s->session), s->conf.engine, (enum signal_mode)s->conf.mode, s->streams,
+	    s->stream_count, loaded_cb, s);
 }
 
 static void
@@ -555,6 +556,7 @@ tear_down(struct service *s)
 	heartbeat_free(s->heartbeat);
 	retention_free(s->retention);
 	session_free(s->session);
+	loader_free(s->loader);
 	writer_free(s->writer);
 	generator_conf_release(&s->conf);
 	free(s->sources);
@@ -563,6 +565,7 @@ tear_down(struct service *s)
 	event_free(s->on_int);
 	event_free(s->on_hup);
 	event_free(s->stop_limit);
+	net_end(s->base);
 	event_base_free(s->base);
 	libevent_global_shutdown();
 }

@@ -109,6 +109,8 @@ is_same(const struct access *a, const struct access *b)
 {
 	const char	*left = access_symbols(a), *right = access_symbols(b);
 
+	if (strcmp(access_name(a), access_name(b)) != 0)
+		return false;
 	for (unsigned scope = 1; scope <= ACCESS_ALL; scope <<= 1)
 		if (access_may(a, scope) != access_may(b, scope))
 			return false;

@@ -48,7 +48,9 @@ begin_request(struct connection *c)
 	c->request = r;
 	c->parser = parser_new(&r->message);
 	/* The first request's time runs since the connection was accepted. */
-	set_state(c, CONNECTION_READING, c->has_answered ? c->context->request_us : c->deadline_us - clock_mono_us());
+	c->state = CONNECTION_READING;
+	if (c->has_answered)
+		set_state(c, CONNECTION_READING, c->context->request_us);
 }
 
 static void
@@ -110,6 +112,8 @@ advance(struct connection *c)
 	c->busy = false;
 	if (c->bev == NULL)
 		free(c);
+	else if (c->has_ended && (c->state == CONNECTION_IDLE || c->state == CONNECTION_READING))
+		connection_free(c);	/* what would follow never comes */
 }
 
 static void
@@ -133,7 +137,7 @@ write_cb(struct bufferevent *bev, void *arg)
 	(void)bev;
 	if (c->state != CONNECTION_ANSWERING)
 		return;
-	if (c->has_ended) {
+	if (c->last && c->has_ended) {
 		connection_free(c);
 		return;
 	}
@@ -154,10 +158,14 @@ event_cb(struct bufferevent *bev, short what, void *arg)
 	(void)bev;
 	if (what & BEV_EVENT_CONNECTED)		/* the TLS handshake is done */
 		return;
-	/* It says that it will send no more, and still wants its answer. */
-	if ((what & BEV_EVENT_EOF) && !(what & BEV_EVENT_ERROR) &&
+	/* It says that it will send no more, and still wants its answers: also to what it has sent behind this request. */
+	if ((what & BEV_EVENT_EOF) && (what & BEV_EVENT_READING) && !(what & BEV_EVENT_ERROR) &&
 	    (c->state == CONNECTION_HANDLING || c->state == CONNECTION_ANSWERING)) {
-		c->last = c->has_ended = true;
+		c->has_ended = true;
+		c->last = c->last || evbuffer_get_length(bufferevent_get_input(c->bev)) == 0;
+		/* With TLS libevent writes no more, and a reset looks like this too: then writing fails. */
+		if (c->is_tls)
+			bufferevent_enable(c->bev, EV_WRITE);
 		return;
 	}
 	connection_free(c);

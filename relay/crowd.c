@@ -43,6 +43,9 @@ slot_of(const struct crowd *c, const unsigned char key[16])
 		hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
 		hash ^= hash >> 32;
 	}
+	/* Once more: the last bytes of an IPv4 address, the last of the word, have only come half way down to the low bits. */
+	hash *= UINT64_C(0x9e3779b97f4a7c15);
+	hash ^= hash >> 32;
 	return (size_t)hash & (c->slot_count - 1);
 }
 
@@ -119,6 +122,20 @@ size_t
 crowd_addresses(const struct crowd *c)
 {
 	return c->count;
+}
+
+size_t
+crowd_longest(const struct crowd *c)
+{
+	size_t	 longest = 0, len;
+
+	for (size_t i = 0; i < c->slot_count; i++) {
+		len = 0;
+		for (const struct member *m = c->slots[i]; m != NULL; m = m->next)
+			len++;
+		longest = len > longest ? len : longest;
+	}
+	return longest;
 }
 
 struct crowd *

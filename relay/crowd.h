@@ -18,4 +18,5 @@ bool		 crowd_enter(struct crowd *c, const struct peer *p);
 void		 crowd_leave(struct crowd *c, const struct peer *p);	/* one that entered */
 
 size_t		 crowd_addresses(const struct crowd *c);	/* that have a connection */
+size_t		 crowd_longest(const struct crowd *c);	/* the most addresses that share a slot, for tests */
 #endif

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/symbol.h"
+#include "relay/access.h"
 #include "relay/change.h"
 
 #define STRATEGY_CHARS	"abcdefghijklmnopqrstuvwxyz0123456789_"
@@ -170,4 +171,12 @@ filter_passes(const struct filter *f, const struct change *c)
 		return true;
 	return (f->sides == 0 || (f->sides & 1U << c->side) != 0) && c->confidence >= f->min_confidence &&
 	    has_word(&f->symbols, c->symbol) && has_word(&f->strategies, c->strategy);
+}
+
+bool
+filter_may_see(const struct access *a, const struct change *c)
+{
+	if (a == NULL || access_sees_all(a) || c->kind == CHANGE_DELETED)
+		return true;
+	return c->symbol != NULL && access_sees(a, c->symbol);
 }

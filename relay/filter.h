@@ -1,9 +1,10 @@
-/* filter: which events a subscriber wants, from the query of its request. */
+/* filter: which events a subscriber wants, from the query of its request, and may have. */
 #ifndef TOCSIN_RELAY_FILTER_H
 #define TOCSIN_RELAY_FILTER_H
 #include <stdbool.h>
 #include <stddef.h>
 
+struct access;
 struct change;
 struct filter;
 
@@ -28,6 +29,12 @@ bool		 filter_is_empty(const struct filter *f);
  * `kind`: better one message too many than a signal that never goes away.
  */
 bool		 filter_passes(const struct filter *f, const struct change *c);
+
+/*
+ * Whether one with this access (NULL: sees all) may be sent it.  A deletion tells
+ * no more than an id; anything else without a symbol is for those who see all.
+ */
+bool		 filter_may_see(const struct access *a, const struct change *c);
 
 /* What may be a strategy, for other queries too. */
 bool		 filter_strategy_ok(const char *text, size_t len);

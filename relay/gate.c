@@ -14,11 +14,12 @@
 #include "relay/auth.h"
 #include "relay/connection.h"
 #include "relay/host.h"
+#include "relay/jwt.h"
 #include "relay/origin.h"
 #include "relay/server.h"
 
-#define SECRET_MAX	4096
 #define HOST_MAX	256
+#define REFUSAL_MAX	256
 
 static bool
 refuse(struct request *r, int status, const char *error, const char *hint)
@@ -84,8 +85,8 @@ secret_of(const struct request *r, char *buf, size_t size)
 static bool
 identify(const struct gate *g, struct request *r, const char **why)
 {
-	char		 buf[SECRET_MAX], refusal[SECRET_MAX];
-	const char	*code;
+	char		 buf[JWT_MAX], refusal[REFUSAL_MAX];
+	const char	*code = NULL;
 
 	if (g->auth == NULL)
 		r->access = access_ref(g->all);
@@ -158,7 +159,7 @@ judge_origin(const struct gate *g, struct request *r, const struct server_route 
 static void
 list_methods(const struct server_route *route, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s%sOPTIONS", route->methods & REQUEST_GET ? "GET, HEAD, " : "",
+	snprintf(buf, size, "%s%sOPTIONS", (route->methods & REQUEST_GET) == 0 ? "" : route->upgrades ? "GET, " : "GET, HEAD, ",
 	    route->methods & REQUEST_POST ? "POST, " : "");
 }
 
@@ -188,7 +189,10 @@ judge_method(struct request *r, const struct server_route *route)
 		answer_options(r, route);
 		return false;
 	}
-	if (method != 0 && (route->methods & (method == REQUEST_HEAD ? REQUEST_GET : method)) != 0)
+	/* A handshake is a GET (RFC 6455, 4.2.1). */
+	if (method == REQUEST_HEAD && !route->upgrades)
+		method = REQUEST_GET;
+	if (method != 0 && (route->methods & method) != 0)
 		return true;
 	list_methods(route, methods, sizeof(methods));
 	request_set_header(r, "Allow", methods);

@@ -23,9 +23,10 @@
 			"WHERE seq > $1 ORDER BY seq LIMIT " TEXT_OF(HISTORY_PAGE_ROWS) ") " \
 			"SELECT " EPOCH_SQL ", (SELECT min(seq) FROM signal_events), (SELECT max(seq) FROM signal_events), " \
 			"page.text, page.seq FROM (VALUES (1)) AS one LEFT JOIN page ON true ORDER BY page.seq"
-#define SNAPSHOT_SQL	"WITH page AS (SELECT id, row_to_json(s)::text AS text FROM signals s WHERE status = 'active') " \
+/* In order of seq, so that whoever is cut off within it may resume behind the last one that he has seen. */
+#define SNAPSHOT_SQL	"WITH page AS (SELECT seq, row_to_json(s)::text AS text FROM signals s WHERE status = 'active') " \
 			"SELECT " EPOCH_SQL ", (SELECT min(seq) FROM signal_events), (SELECT max(seq) FROM signal_events), " \
-			"page.text FROM (VALUES (1)) AS one LEFT JOIN page ON true ORDER BY page.id"
+			"page.text FROM (VALUES (1)) AS one LEFT JOIN page ON true ORDER BY page.seq"
 
 struct batch {
 	LIST_ENTRY(batch) entry;
@@ -220,18 +221,23 @@ serves(const struct history *h, const struct history_ask *a, const struct histor
 	    a->seq < answer->last_seq;
 }
 
+/* `lowest`: seq that the log begins with (0: it is empty); a place that it does not reach back to never comes back either. */
 static void
-answer_all(struct history *h, const struct history_answer *answer)
+answer_all(struct history *h, const struct history_answer *answer, int64_t lowest)
 {
-	struct history_ask	*a, *next;
-	uint64_t		 served = 0;
+	static const struct history_answer	 expired = { .verdict = CURSOR_EXPIRED };
+	struct history_ask			*a, *next;
+	uint64_t				 served = 0;
 
 	for (a = TAILQ_FIRST(&h->queue); a != NULL; a = next) {
 		next = TAILQ_NEXT(a, entry);
-		if (serves(h, a, answer)) {
+		if (serves(h, a, answer))
 			give(a, answer);
-			served++;
-		}
+		else if (lowest != 0 && !a->is_snapshot && cursor_judge(a->seq, lowest, INT64_MAX) == CURSOR_EXPIRED)
+			give(a, &expired);
+		else
+			continue;
+		served++;
 	}
 	h->stats->history_shared += served > 0 ? served - 1 : 0;
 }
@@ -289,7 +295,7 @@ answer_cb(const struct pg_result *res, void *arg)
 		read_page(h, res, &answer);
 	if (answer.last_seq > h->highest)
 		h->highest = answer.last_seq;
-	answer_all(h, &answer);
+	answer_all(h, &answer, pg_int(res, 0, 1));
 	batch_unref(answer.batch);
 	ask_next(h);
 }
@@ -407,6 +413,12 @@ int64_t
 history_highest(const struct history *h)
 {
 	return h->highest;
+}
+
+bool
+history_is_short(const struct history *h)
+{
+	return h->batches >= HISTORY_BATCHES_MAX && !TAILQ_EMPTY(&h->queue);
 }
 
 static struct event *

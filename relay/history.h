@@ -4,17 +4,20 @@
  *
  * One question is under way at a time, on the query session; the others wait,
  * through a loss of the database too.  A page answers everybody whose place lies
- * within it, whoever asked for it, as long as somebody still holds it; and every
+ * within it, whoever asked for it, as long as somebody still holds it; what the
+ * log begins with, all whose place it does not reach back to; and every
  * other question is that of the reader furthest behind, so that thousands who
  * come back from anywhere soon walk together and each page is read about once.
  *
  * Bounded in memory: only HISTORY_BATCHES_MAX answers exist at once, so readers
  * that stall can hold up others that also need history until they give theirs
- * back, never a live stream.  Answers are handed out a few milliseconds at a
- * time, so that what is live does not wait for them.
+ * back, never a live stream; while somebody waits for that, history_is_short().
+ * Answers are handed out a few milliseconds at a time, so that what is live does
+ * not wait for them.
  */
 #ifndef TOCSIN_RELAY_HISTORY_H
 #define TOCSIN_RELAY_HISTORY_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,6 +65,9 @@ int64_t		 history_highest(const struct history *h);
 struct history_ask *history_page(struct history *h, int64_t seq, history_cb cb, void *arg);
 struct history_ask *history_snapshot(struct history *h, history_cb cb, void *arg);
 void		 history_cancel(struct history_ask *a);
+
+/* There is no room for another answer, and somebody waits for one: who has held his for long enough gives it back. */
+bool		 history_is_short(const struct history *h);
 
 struct batch	*batch_ref(struct batch *b);
 void		 batch_unref(struct batch *b);		/* NULL is fine */

@@ -97,6 +97,14 @@ inherited_count(void)
 	return n < 0 ? 0 : n > FDS_MAX ? FDS_MAX : (size_t)n;
 }
 
+/* An address alone is read as port 0, which would be any. */
+static bool
+has_port(const struct sockaddr *sa)
+{
+	return sa->sa_family == AF_INET ? ((const struct sockaddr_in *)(const void *)sa)->sin_port != 0 :
+	    ((const struct sockaddr_in6 *)(const void *)sa)->sin6_port != 0;
+}
+
 static int
 open_socket(const char *word, bool guarded, int *fd)
 {
@@ -104,7 +112,8 @@ open_socket(const char *word, bool guarded, int *fd)
 	int			 len = sizeof(sa), one = 1, code;
 	const char		*address = word + strcspn(word, "=") + 1;
 
-	if (strncmp(word, "listen=", 7) != 0 || evutil_parse_sockaddr_port(address, (struct sockaddr *)&sa, &len) == -1) {
+	if (strncmp(word, "listen=", 7) != 0 || evutil_parse_sockaddr_port(address, (struct sockaddr *)&sa, &len) == -1 ||
+	    !has_port((struct sockaddr *)&sa)) {
 		log_errorx("http", "not understood word=\"%s\": say listen=127.0.0.1:8787 or listen=[::1]:8787", word);
 		return EXIT_USAGE;
 	}
@@ -157,6 +166,7 @@ inherit_all_loopback(const int *fds, size_t count)
 	socklen_t		 len;
 
 	for (size_t i = 0; i < count; i++) {
+		sa.ss_family = AF_UNSPEC;
 		len = sizeof(sa);
 		if (getsockname(fds[i], (struct sockaddr *)&sa, &len) == -1 || !inherit_is_loopback((struct sockaddr *)&sa))
 			return false;

@@ -14,6 +14,7 @@
 #include "relay/inherit.h"
 #include "relay/relay.h"
 #include "relay/settings.h"
+#include "relay/tls.h"
 #include "relay/token.h"
 
 #define USAGE		"tocsin-relay [-c FILE] [-n] [-T] [-V] [check | token NAME | listen=ADDRESS:PORT ...]"
@@ -33,6 +34,19 @@ raise_fd_limit(int64_t streams)
 	else if (limit.rlim_cur < (rlim_t)(streams + OTHER_FDS))
 		log_warnx("relay", "the limit of open files is below max_clients limit=%llu max_clients=%" PRId64,
 		    (unsigned long long)limit.rlim_cur, streams);
+}
+
+/* That the files which the settings name can be used. */
+static int
+check_files(const struct settings *s)
+{
+	struct auth	*auth = auth_new(s);
+	struct tls	*tls = s->tls_cert == NULL ? NULL : tls_new(s->tls_cert, s->tls_key);
+	bool		 ok = auth != NULL && (s->tls_cert == NULL || tls != NULL);
+
+	auth_free(auth);
+	tls_free(tls);
+	return ok ? EXIT_DONE : EXIT_USAGE;
 }
 
 int
@@ -56,7 +70,7 @@ main(int argc, char **argv)
 	if (options.print_conf)
 		goto out;
 	if (options.check_only) {
-		code = (auth = auth_new(&settings)) == NULL ? EXIT_USAGE : EXIT_DONE;
+		code = check_files(&settings);
 		goto out;
 	}
 	if (options.rest[0] != NULL && strcmp(options.rest[0], "check") == 0) {

@@ -12,7 +12,7 @@ struct request;
 typedef void (*question_cb)(struct request *r, const struct pg_result *res);
 
 struct questions *questions_new(struct pg *pg);
-void		 questions_free(struct questions *q);	/* before the session; those that wait are told; NULL is fine */
+void		 questions_free(struct questions *q);	/* before the session; what still waits is answered, to whom it may reach; NULL is fine */
 size_t		 questions_pending(const struct questions *q);
 
 /*

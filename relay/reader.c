@@ -12,7 +12,11 @@
 #include "relay/ring.h"
 #include "relay/stats.h"
 
-/* A batch is memory that others wait for, so one that nobody takes is given back, counted from the last progress. */
+/*
+ * A batch is memory that others may wait for, so one that nobody takes is given
+ * back, counted from the last progress; while others do wait, from the beginning:
+ * a byte now and then is progress too.
+ */
 #define PARK_US		INT64_C(900000)		/* a page: it can be read again (one tick, less its jitter) */
 #define STALL_US	INT64_C(10000000)	/* a snapshot: it cannot be continued */
 
@@ -39,7 +43,8 @@ struct reader {
 	int64_t			 asked_newest;	/* of the ring when a page was asked for */
 	const char		*reset_reason;	/* what was asked for is a snapshot, and why */
 	struct cursor		*start;		/* READER_HELD; NULL: from now on */
-	int64_t			 moved_us;	/* READER_BATCH: last seen to make progress */
+	int64_t			 taken_us;	/* READER_BATCH: since when it has it */
+	int64_t			 moved_us;	/* and when it was last seen to make progress */
 };
 
 /* Finding the next source */
@@ -91,7 +96,7 @@ take_batch(struct reader *r, const struct history_answer *answer)
 	r->batch = batch_ref(answer->batch);
 	r->batch_next = 0;
 	r->batch_last = answer->last_seq;
-	r->moved_us = clock_mono_us();
+	r->taken_us = r->moved_us = clock_mono_us();
 	r->handler->ready(r->arg);
 }
 
@@ -196,7 +201,7 @@ wants(const struct reader *r, const struct change *c)
 	return r->handler->wants == NULL || r->handler->wants(c, r->arg);
 }
 
-/* A page may be shared with others who are not as far: what the reader is past is not for it.  A snapshot has no order of seq. */
+/* A page may be shared with others who are not as far: what the reader is past is not for it.  All of a snapshot is. */
 static size_t
 gather_batch(struct reader *r, struct change **out, size_t max)
 {
@@ -305,7 +310,7 @@ reader_passed(struct reader *r, size_t count)
 	last = r->state == READER_BATCH ? batch_at(r->batch, end - 1) : ring_at(r->context->ring, end - 1);
 	r->gathered -= (uint16_t)count;
 	r->has_passed = true;
-	/* A snapshot is in order of id, and not the place in the log that it leads to. */
+	/* What a snapshot holds is not the place in the log that it leads to. */
 	if (r->reset_reason == NULL)
 		r->seq = last->seq;
 	if (r->state == READER_BATCH)
@@ -321,15 +326,18 @@ reader_passed(struct reader *r, size_t count)
 bool
 reader_tick(struct reader *r, bool moved, int64_t now_us)
 {
+	int64_t	 held_us;
+
 	moved = moved || r->has_passed;
 	r->has_passed = false;
 	if (r->state != READER_BATCH)
 		return true;
 	if (moved)
 		r->moved_us = now_us;
+	held_us = now_us - (history_is_short(r->context->history) ? r->taken_us : r->moved_us);
 	if (r->reset_reason != NULL)
-		return now_us - r->moved_us <= STALL_US;
-	if (now_us - r->moved_us > PARK_US) {
+		return held_us <= STALL_US;
+	if (held_us > PARK_US) {
 		/* Before the unref: room for a batch lets history ask for the next one. */
 		set_state(r, READER_PARKED);
 		batch_unref(r->batch);
@@ -363,6 +371,12 @@ bool
 reader_in_snapshot(const struct reader *r)
 {
 	return r->state == READER_BATCH && r->reset_reason != NULL;
+}
+
+bool
+reader_is_reset(const struct reader *r)
+{
+	return r->reset_reason != NULL;
 }
 
 int64_t

@@ -81,7 +81,8 @@ void		 reader_passed(struct reader *r, size_t count);
 /*
  * Once a second: a page that nobody takes is given back.  `moved`: the owner
  * has got rid of bytes since the last tick, which counts as taking it, as
- * reader_passed() does.  False: a snapshot has not moved for 10 s.
+ * reader_passed() does.  False: a snapshot has not moved for 10 s, or has
+ * taken so long while others wait for room (history_is_short()).
  */
 bool		 reader_tick(struct reader *r, bool moved, int64_t now_us);
 
@@ -91,6 +92,7 @@ void		 reader_prefetch(const struct reader *r);
 bool		 reader_is_live(const struct reader *r);	/* follows the ring */
 bool		 reader_is_at_head(const struct reader *r);	/* and has passed all of it */
 bool		 reader_in_snapshot(const struct reader *r);
+bool		 reader_is_reset(const struct reader *r);	/* the same, and before it comes: reader_seq() is no place to resume from */
 int64_t		 reader_seq(const struct reader *r);		/* all up to here has passed or was not wanted */
 uint64_t	 reader_lag_bytes(const struct reader *r);	/* of the ring, not passed yet; 0 while not live */
 int64_t		 reader_live_us(const struct reader *r);	/* monotonic: since when it follows the ring */

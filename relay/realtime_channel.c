@@ -13,6 +13,7 @@
 #include "relay/access.h"
 #include "relay/auth.h"
 #include "relay/change.h"
+#include "relay/filter.h"
 #include "relay/listener.h"
 #include "relay/realtime_data.h"
 #include "relay/stats.h"
@@ -90,9 +91,10 @@ say_system(struct realtime_channel *c, const char *extension, const char *status
 	jsonw_raw(w, "channel", "\"", 1);
 	w->comma = false;
 	jsonw_raw(w, NULL, c->topic.at + prefix, c->topic.len - prefix);
-	if (seq >= 0) {
+	if (seq >= 0 || why != NULL) {
 		jsonw_object(w, "tocsin");
-		jsonw_str(w, "cursor", cursor_format(listener_epoch(c->context->reader.listener), seq, cursor));
+		if (seq >= 0)
+			jsonw_str(w, "cursor", cursor_format(listener_epoch(c->context->reader.listener), seq, cursor));
 		if (why != NULL)
 			jsonw_str(w, "reset", why);
 		jsonw_end_object(w);
@@ -211,7 +213,7 @@ no_release(void *arg)
 	(void)arg;
 }
 
-/* Keep the rest of an event that was cut `taken` bytes into it: a head by copy, the data with the change that it belongs to. */
+/* Keep the rest of an event that was cut `taken` bytes into it: heads by copy, the body with the change that it belongs to. */
 static void
 keep_rest(struct realtime_channel *c, const struct iovec *pieces, size_t taken, struct change *change)
 {
@@ -227,7 +229,7 @@ keep_rest(struct realtime_channel *c, const struct iovec *pieces, size_t taken, 
 		from = (const char *)pieces[i].iov_base + taken;
 		left = pieces[i].iov_len - taken;
 		taken = 0;
-		if (i == 0) {
+		if (i <= 1) {
 			char	*copy = xcalloc(1, left);
 
 			memcpy(copy, from, left);
@@ -330,9 +332,10 @@ static void
 begun_cb(void *arg)
 {
 	struct realtime_channel	*c = arg;
+	int64_t			 seq = reader_is_reset(c->reader) ? -1 : reader_seq(c->reader);
 
 	say_joined(c);
-	say_system(c, "postgres_changes", "ok", "Subscribed to PostgreSQL", reader_seq(c->reader), NULL);
+	say_system(c, "postgres_changes", "ok", "Subscribed to PostgreSQL", seq, NULL);
 	if (c->join.tells_replication)
 		say_system(c, "system", "ok", "Replication connection established", -1, NULL);
 }
@@ -356,12 +359,13 @@ reset_cb(const char *reason, int64_t seq, void *arg)
 	const char		*text = reason;
 	char			 message[200];
 
+	(void)seq;	/* not yet a place to resume from */
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (strcmp(reasons[i].reason, reason) == 0)
 			text = reasons[i].text;
 	snprintf(message, sizeof(message), "UnableToReplayMessages: %s; forget what you have: the active signals follow as INSERT",
 	    text);
-	say_system(c, "postgres_changes", "error", message, seq, reason);
+	say_system(c, "postgres_changes", "error", message, -1, reason);
 }
 
 /* Only now: one that is cut off within the snapshot must get it again. */
@@ -378,8 +382,7 @@ wants_cb(const struct change *change, void *arg)
 	struct realtime_matches		 matches;
 	column_set			 select;
 
-	return (c->access == NULL || access_sees(c->access, change->symbol)) &&
-	    realtime_join_match(&c->join, change, &matches, &select);
+	return filter_may_see(c->access, change) && realtime_join_match(&c->join, change, &matches, &select);
 }
 
 static const struct reader_handler takes_all = {

@@ -7,7 +7,9 @@
 #include "common/log.h"
 #include "relay/change.h"
 
-/* What a change keeps of it (change.h, extra): one for each set of columns that somebody wants. */
+#define VIEWS_MAX	4	/* of a change: the ring, whose limit is of frames, holds thousands of them */
+
+/* What a change keeps of it (change.h, extra): one for each set of columns that somebody wants, the newest first. */
 struct view {
 	struct view	*next;
 	column_set	 select;
@@ -15,6 +17,7 @@ struct view {
 	char		*head;
 };
 
+/* Free it and those behind it. */
 static void
 free_views(void *extra)
 {
@@ -76,11 +79,20 @@ view_new(const struct change *c, column_set select)
 static struct view *
 find_view(struct change *c, column_set select)
 {
-	struct view	*v;
+	struct view	*v, *kept = NULL;
+	unsigned	 count = 0;
 
-	for (v = c->extra; v != NULL; v = v->next)
+	for (v = c->extra; v != NULL; v = v->next) {
 		if (v->select == select)
 			return v;
+		if (++count == VIEWS_MAX - 1)
+			kept = v;
+	}
+	/* Room for the new one; an old one that is wanted again is made again. */
+	if (kept != NULL) {
+		free_views(kept->next);
+		kept->next = NULL;
+	}
 	v = view_new(c, select);
 	v->next = c->extra;
 	c->extra = v;

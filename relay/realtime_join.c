@@ -118,7 +118,7 @@ read_select(size_t index, struct jsonv entry, struct realtime_entry *out, char w
 }
 
 static bool
-read_filter(size_t index, struct jsonv v, struct realtime_entry *out, char why[REALTIME_WHY_MAX])
+read_filter(size_t index, struct jsonv v, struct realtime_entry *out, size_t *bytes, char why[REALTIME_WHY_MAX])
 {
 	char	*text, reason[REALTIME_WHY_MAX - 64];
 	bool	 ok;
@@ -129,13 +129,14 @@ read_filter(size_t index, struct jsonv v, struct realtime_entry *out, char why[R
 		return realtime_refuse(why,
 		    "InvalidBinding: postgres_changes[%zu].filter must be a text of at most %d bytes", index,
 		    REALTIME_FILTER_MAX);
+	*bytes += strlen(text);
 	ok = realtime_filter_read(text, &out->filter, reason, sizeof(reason));
 	free(text);
 	return ok || realtime_refuse(why, "InvalidFilter: postgres_changes[%zu].filter: %s", index, reason);
 }
 
 static bool
-read_entry(size_t index, struct jsonv v, struct realtime_entry *out, char why[REALTIME_WHY_MAX])
+read_entry(size_t index, struct jsonv v, struct realtime_entry *out, size_t *filter_bytes, char why[REALTIME_WHY_MAX])
 {
 	if (jsonv_is_null(v))
 		return true;
@@ -144,7 +145,7 @@ read_entry(size_t index, struct jsonv v, struct realtime_entry *out, char why[RE
 	out->ops = ops_of(jsonv_get(v, "event"));
 	return names_ours(index, jsonv_get(v, "schema"), "schema", SCHEMA, why) &&
 	    names_ours(index, jsonv_get(v, "table"), "table", TABLE, why) && read_select(index, v, out, why) &&
-	    read_filter(index, jsonv_get(v, "filter"), out, why);
+	    read_filter(index, jsonv_get(v, "filter"), out, filter_bytes, why);
 }
 
 static bool
@@ -159,7 +160,7 @@ read_entries(struct jsonv list, struct realtime_join *out, char why[REALTIME_WHY
 		    "InvalidBinding: more than %d postgres_changes on a channel", REALTIME_ENTRIES_MAX);
 	out->entries = xcalloc(jsonv_count(list) + 1, sizeof(out->entries[0]));
 	for (struct jsonv v = jsonv_first(list); v.at != -1; v = jsonv_next(v), out->count++)
-		if (!read_entry(out->count, v, &out->entries[out->count], why)) {
+		if (!read_entry(out->count, v, &out->entries[out->count], &out->filter_bytes, why)) {
 			out->count++;	/* what it has got is to be released */
 			return false;
 		}

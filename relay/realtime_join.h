@@ -30,6 +30,7 @@ struct realtime_entry {
 struct realtime_join {
 	size_t			 count;
 	struct realtime_entry	*entries;	/* owned; entry i has the id i + 1 */
+	size_t			 filter_bytes;	/* of their filters' texts: memory and time go by it */
 	bool			 acks_broadcasts, shows_presence, tells_replication;
 	bool			 has_after;
 	struct cursor		 after;		/* tocsin.after */

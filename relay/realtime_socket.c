@@ -18,6 +18,7 @@
 
 #define CHANNELS_MAX		100	/* of a socket, as upstream */
 #define ENTRIES_MAX		1000	/* of all its channels */
+#define FILTER_BYTES_MAX	32768	/* of their filters: each event is held against all of it */
 #define JOINS_AT_ONCE		100
 #define JOINS_A_SECOND		10
 #define SILENCE_US		INT64_C(60000000)	/* clients send a heartbeat every 25 s */
@@ -29,7 +30,7 @@ struct realtime_socket {
 	enum realtime_version	 version;
 	struct realtime_guest	 guest;
 	struct realtime_channel	*channels;
-	size_t			 channels_count, entries_count;
+	size_t			 channels_count, entries_count, filter_bytes;
 	int64_t			 opened_us;
 	double			 joins;		/* that it may still ask for now */
 	int64_t			 joins_at_us;
@@ -60,6 +61,7 @@ drop(struct realtime_socket *s, struct realtime_channel **at)
 	*at = c->next;
 	s->channels_count--;
 	s->entries_count -= c->join.count;
+	s->filter_bytes -= c->join.filter_bytes;
 	realtime_channel_free(c);
 }
 
@@ -94,6 +96,8 @@ may_add(const struct realtime_socket *s, const struct realtime_join *join, char 
 		snprintf(why, REALTIME_WHY_MAX, "ChannelRateLimitReached: a socket may have %d channels", CHANNELS_MAX);
 	else if (s->entries_count + join->count > ENTRIES_MAX)
 		snprintf(why, REALTIME_WHY_MAX, "ChannelRateLimitReached: a socket may have %d entries of postgres_changes", ENTRIES_MAX);
+	else if (s->filter_bytes + join->filter_bytes > FILTER_BYTES_MAX)
+		snprintf(why, REALTIME_WHY_MAX, "ChannelRateLimitReached: the filters of a socket may have %d bytes", FILTER_BYTES_MAX);
 	else
 		return true;
 	return false;
@@ -144,6 +148,7 @@ join_channel(struct realtime_socket *s, const struct realtime_message *m)
 	s->channels = c;
 	s->channels_count++;
 	s->entries_count += c->join.count;
+	s->filter_bytes += c->join.filter_bytes;
 	log_debug("realtime", "joined peer=%s topic=%.*s entries=%zu after=%s/%" PRId64, ws_peer(s->ws), (int)m->topic.len,
 	    m->topic.at, c->join.count, c->join.has_after ? c->join.after.epoch : "now", c->join.after.seq);
 }
@@ -237,14 +242,15 @@ check_room(struct realtime_socket *s)
 }
 
 static void
-malformed(struct realtime_socket *s, const char *why, const char *text, size_t len)
+malformed(struct realtime_socket *s, const char *why, size_t len)
 {
 	s->context->reader.stats->messages_bad++;
 	if (s->told_malformed)
 		return;
 	s->told_malformed = true;
-	log_info("realtime", "not a message, ignored (and others of this socket) peer=%s why=\"%s\" text=\"%.*s\"",
-	    ws_peer(s->ws), why, (int)(len > 80 ? 80 : len), text);
+	/* Not what it holds: a token may be in it. */
+	log_info("realtime", "not a message, ignored (and others of this socket) peer=%s why=\"%s\" len_bytes=%zu",
+	    ws_peer(s->ws), why, len);
 }
 
 static void
@@ -258,7 +264,7 @@ text_cb(const char *text, size_t len, void *arg)
 	if (realtime_message_read(&r, s->version, text, len, &m, &why))
 		dispatch(s, &m);
 	else
-		malformed(s, why, text, len);
+		malformed(s, why, len);
 	jsonr_release(&r);
 	check_room(s);
 }
@@ -273,7 +279,7 @@ binary_cb(const void *data, size_t len, void *arg)
 	if (realtime_message_read_binary(data, len, &m, &why))
 		dispatch(s, &m);
 	else
-		malformed(s, why, "", 0);
+		malformed(s, why, len);
 	check_room(s);
 }
 

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "common/pg.h"
 #include "common/suite.h"
 #include "relay/access.h"
@@ -56,6 +57,18 @@ webhooks_stopped_cb(void *arg)
 		flush_and_end(r);
 }
 
+/* What has no answer by now gets none: those who asked are told. */
+static void
+patience_ends_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct relay	*r = arg;
+
+	(void)fd, (void)what;
+	if (questions_pending(r->questions) > 0)
+		pg_reset(r->api_session, "the relay is stopping");
+	flush_and_end(r);
+}
+
 static void
 stop(struct relay *r, const char *why, int exit_code)
 {
@@ -72,9 +85,10 @@ stop(struct relay *r, const char *why, int exit_code)
 	server_stop_accepting(r->server);
 	realtime_stop(r->realtime);
 	sending = webhooks_stop(r->webhooks, webhooks_stopped_cb, r);
-	if (sending || questions_pending(r->questions) > 0)
-		event_base_loopexit(r->base, &wait);
-	else
+	if (sending || questions_pending(r->questions) > 0) {
+		if (event_base_once(r->base, -1, EV_TIMEOUT, patience_ends_cb, r, &wait) == -1)
+			fatalx("relay", "cannot wait");
+	} else
 		flush_and_end(r);
 }
 
@@ -433,9 +447,7 @@ release(struct relay *r)
 	notify_end();
 	auth_free(r->auth);
 	tls_free(r->tls);
-	/* What a name server was asked last is given back in these turns. */
-	for (int i = 0; i < 3; i++)
-		(void)event_base_loop(r->base, EVLOOP_NONBLOCK);
+	net_end(r->base);
 	event_base_free(r->base);
 }
 

@@ -68,8 +68,8 @@ request_query(struct request *r, struct evkeyvalq *out)
 		return true;
 	if (evhttp_parse_query_str(query, out) == 0) {
 		/* Those have been looked at; what they hold goes nowhere else. */
-		evhttp_remove_header(out, "apikey");
-		evhttp_remove_header(out, "token");
+		while (evhttp_remove_header(out, "apikey") == 0 || evhttp_remove_header(out, "token") == 0)
+			;
 		return true;
 	}
 	evhttp_clear_headers(out);

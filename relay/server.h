@@ -20,7 +20,7 @@ struct tls;
 
 struct server_route {
 	const char	*path;		/* exact, or (ending with /) a beginning; NULL ends the table: what no path matched */
-	unsigned	 methods;	/* enum request_method, or-ed; HEAD comes with GET, OPTIONS is answered by the server */
+	unsigned	 methods;	/* enum request_method, or-ed; HEAD comes with GET (unless it upgrades), OPTIONS is answered by the server */
 	unsigned	 scope;		/* access.h; 0: for everybody */
 	bool		 upgrades;	/* a WebSocket: refusals that its client should see are the handler's own, so `scope` is 0 */
 	void		(*handle)(struct request *req, void *arg);

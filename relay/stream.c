@@ -189,21 +189,12 @@ snapshot_done_cb(int64_t seq, void *arg)
 	say_place(arg, "", seq);
 }
 
-/* A deletion tells no more than an id; anything else without a symbol is for those who see all. */
-static bool
-may_see(const struct access *a, const struct change *c)
-{
-	if (a == NULL || access_sees_all(a) || c->kind == CHANGE_DELETED)
-		return true;
-	return c->symbol != NULL && access_sees(a, c->symbol);
-}
-
 static bool
 wants_cb(const struct change *c, void *arg)
 {
 	const struct stream	*s = arg;
 
-	return (s->filter == NULL || filter_passes(s->filter, c)) && may_see(s->access, c);
+	return (s->filter == NULL || filter_passes(s->filter, c)) && filter_may_see(s->access, c);
 }
 
 static const struct reader_handler takes_all = {

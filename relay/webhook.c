@@ -70,11 +70,10 @@ schedule(struct webhook *w)
 	event_active(w->pump, EV_TIMEOUT, 0);
 }
 
-/* Back to nothing, but what is on its way to the receiver. */
+/* Back to nothing, but what is on its way to the receiver, and the time before which it is not to be asked again. */
 static void
 drop_place(struct webhook *w)
 {
-	event_del(w->retry);
 	reader_free(w->reader);
 	w->reader = NULL;
 	clear_queue(w);
@@ -185,7 +184,7 @@ fill_queue(struct webhook *w)
 }
 
 static bool
-make_delivery(struct webhook *w, const struct change *c)
+make_delivery(struct webhook *w, struct change *c)
 {
 	const char	*epoch = listener_epoch(w->context->readers.listener);
 
@@ -284,9 +283,12 @@ delivered(struct webhook *w)
 static void
 skip(struct webhook *w)
 {
+	size_t		 len;
+	const char	*event = webhook_post_event(w->post, &len);
+
 	w->counters.skipped++;
-	log_errorx("webhook", "not taken by the receiver: left out name=%s seq=%" PRId64 " id=%s why=\"%s\" body=%s", w->conf->name,
-	    webhook_post_seq(w->post), webhook_post_id(w->post), w->last_error, webhook_post_body(w->post));
+	log_errorx("webhook", "not taken by the receiver: left out name=%s seq=%" PRId64 " id=%s why=\"%s\" event=%.*s", w->conf->name,
+	    webhook_post_seq(w->post), webhook_post_id(w->post), w->last_error, (int)len, event);
 	move_to(w, webhook_post_seq(w->post), true);
 	webhook_post_clear(w->post);
 }
@@ -402,6 +404,8 @@ webhook_release(struct webhook *w)
 void
 webhook_reload(struct webhook *w)
 {
+	/* A place that is remembered, or on its way, is none in that one. */
+	w->epoch[0] = w->post_epoch[0] = '\0';
 	if (w->state == WEBHOOK_STANDBY)
 		return;
 	drop_place(w);
@@ -438,8 +442,10 @@ webhook_load(struct webhook *w, const struct webhook_record *record)
 		    w->conf->name, w->parked_why);
 		return;
 	}
-	if (w->state == WEBHOOK_PARKED)
+	if (w->state == WEBHOOK_PARKED) {
+		event_del(w->retry);
 		log_info("webhook", "resumed name=%s seq=%" PRId64, w->conf->name, record->seq);
+	}
 	w->done = w->wanted = place_of(w, record);
 	w->trouble = (struct webhook_trouble){ .wall_since_us = record->wall_failing_us };
 	w->parked_why[0] = '\0';

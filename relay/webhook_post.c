@@ -18,7 +18,7 @@
 
 #define ID_MAX		(EPOCH_MAX + 48)
 #define ANSWER_MAX	1048576	/* bytes of an answer that is read */
-#define PATH_SECRET_MIN	8	/* so much of a path may be a part of a token */
+#define SECRET_MIN	8	/* so much of a path may be a part of a token */
 #define FIELDS_MAX	5
 
 struct webhook_post {
@@ -28,22 +28,33 @@ struct webhook_post {
 	void			*arg;
 	int64_t			 seq;		/* 0: empty */
 	char			 id[ID_MAX];
+	struct change		*change;
 	struct jsonw		 body;
 	bool			 is_sending;
 	int64_t			 sent_us;	/* monotonic */
 };
 
-/* Servers like to repeat the path in an answer: leave out what may be a token of it, also where it was cut off. */
+/* So many bytes of `why` may be a token: they are how `secret` (NULL: none) begins. */
+static size_t
+secret_at(const char *why, const char *secret)
+{
+	size_t	 same = 0;
+
+	while (secret != NULL && secret[same] != '\0' && why[same] == secret[same])
+		same++;
+	return same < SECRET_MIN ? 0 : same;
+}
+
+/* Servers like to repeat the path or the topic in an answer: leave out what may be a token, also where it was cut off. */
 static void
-copy_why(char out[NET_WHY_MAX], const char *why, const char *path)
+copy_why(char out[NET_WHY_MAX], const char *why, const struct webhook_conf *conf)
 {
 	static const char	 mask[] = "[path]";
+	const char		*topic = conf->format == WEBHOOK_NTFY ? conf->target : NULL;
 	size_t			 len = 0, same;
 
 	while (*why != '\0' && len + sizeof(mask) < NET_WHY_MAX) {
-		for (same = 0; path[same] != '\0' && why[same] == path[same]; same++)
-			;
-		if (same < PATH_SECRET_MIN) {
+		if ((same = secret_at(why, conf->path)) == 0 && (same = secret_at(why, topic)) == 0) {
 			out[len++] = *why++;
 			continue;
 		}
@@ -89,7 +100,7 @@ answer_cb(const struct rest_answer *a, void *arg)
 		.status = a->status, .retry_after_ms = retry_after_ms(a), .took_ms = (clock_mono_us() - p->sent_us) / 1000
 	};
 
-	copy_why(outcome.why, a->why == NULL ? "" : a->why, p->conf->path);
+	copy_why(outcome.why, a->why == NULL ? "" : a->why, p->conf);
 	p->is_sending = false;
 	p->cb(&outcome, p->arg);
 }
@@ -121,7 +132,7 @@ webhook_post_send(struct webhook_post *p)
 }
 
 bool
-webhook_post_make(struct webhook_post *p, const struct change *c, const char *epoch)
+webhook_post_make(struct webhook_post *p, struct change *c, const char *epoch)
 {
 	const struct webhook_conf	*conf = p->conf;
 
@@ -133,6 +144,7 @@ webhook_post_make(struct webhook_post *p, const struct change *c, const char *ep
 	}
 	snprintf(p->id, sizeof(p->id), "%.*s-%" PRId64 "-%" PRIx64, (int)strcspn(epoch, "."), epoch, c->seq, (uint64_t)c->wall_at_us);
 	p->seq = c->seq;
+	p->change = change_ref(c);
 	return true;
 }
 
@@ -140,6 +152,8 @@ void
 webhook_post_clear(struct webhook_post *p)
 {
 	p->seq = 0;
+	change_unref(p->change);
+	p->change = NULL;
 	jsonw_release(&p->body);
 	memset(&p->body, 0, sizeof(p->body));
 }
@@ -163,9 +177,10 @@ webhook_post_id(const struct webhook_post *p)
 }
 
 const char *
-webhook_post_body(const struct webhook_post *p)
+webhook_post_event(const struct webhook_post *p, size_t *len)
 {
-	return p->body.buf;
+	*len = p->change->json_len;
+	return p->change->frame + p->change->json_at;
 }
 
 struct webhook_post *
@@ -191,6 +206,6 @@ webhook_post_free(struct webhook_post *p)
 	if (p == NULL)
 		return;
 	rest_free(p->rest);
-	jsonw_release(&p->body);
+	webhook_post_clear(p);
 	free(p);
 }

@@ -1,8 +1,9 @@
 /*
  * webhook_template: the body of a delivery, JSON in the form that its service
  * wants.  Pure: from the text of an event (signal_event_text() in etc/sql).
- * Text is escaped the service's way, so nothing in a record can mention
- * anybody, make a link or change the layout, and is cut at a character.
+ * Text is escaped the service's way, so no record brings markup of its own (a
+ * service may still make a link of what looks like one), and is cut at a
+ * character.
  */
 #ifndef TOCSIN_RELAY_WEBHOOK_TEMPLATE_H
 #define TOCSIN_RELAY_WEBHOOK_TEMPLATE_H

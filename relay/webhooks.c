@@ -17,7 +17,7 @@
 #include "relay/webhook_conf.h"
 
 #define TICK_S		1
-#define SURE_US		INT64_C(6000000)	/* without an answer; the server drops us after 8 s at the earliest */
+#define SURE_US		INT64_C(3000000)	/* without an answer; the server drops us after 4 s at the earliest, see etc/sql/0005 */
 #define SAVE_MS		500
 #define QUIET_US	INT64_C(10000000)	/* between two saves of places that only moved past what is not wanted */
 
@@ -25,7 +25,8 @@
 			"WHERE pg_try_advisory_lock(hashtext('tocsin.webhook'), hashtext(n))"
 #define FIRST_SQL	"INSERT INTO webhooks (name, seq) SELECT n, coalesce((SELECT max(seq) FROM signal_events), 0) " \
 			"FROM json_array_elements_text($1::json) AS n ON CONFLICT DO NOTHING"
-#define LOAD_SQL	"SELECT " EPOCH_SQL ", name, seq, (extract(epoch FROM failing_since) * 1000000)::bigint, parked_why " \
+#define LOAD_SQL	"SELECT " EPOCH_SQL ", name, seq, (extract(epoch FROM failing_since) * 1000000)::bigint, parked_why, " \
+			"(SELECT max(seq) FROM signal_events) " \
 			"FROM webhooks WHERE name IN (SELECT json_array_elements_text($1::json))"
 #define SAVE_SQL	"UPDATE webhooks w SET seq = v.seq, failing_since = to_timestamp(v.failing / 1000000.0), " \
 			"parked_at = CASE WHEN v.why IS NOT NULL THEN clock_timestamp() END, parked_why = v.why, " \
@@ -115,11 +116,20 @@ log_failure(const struct pg_result *res, const char *what)
 		    pg_error(res));
 }
 
+/* The sessions may reach another log one after the other, and this is about the one that is followed. */
+static bool
+is_followed(const struct webhooks *set, const struct pg_result *res, int row)
+{
+	const char	*epoch = listener_epoch(set->context.readers.listener), *newest = pg_text(res, row, 5);
+
+	return epoch != NULL && pg_text(res, row, 0) != NULL && strcmp(pg_text(res, row, 0), epoch) == 0 &&
+	    (newest == NULL || pg_int(res, row, 5) >= listener_cursor(set->context.readers.listener));
+}
+
 static void
 load_cb(const struct pg_result *res, void *arg)
 {
 	struct webhooks		*set = arg;
-	const char		*epoch = listener_epoch(set->context.readers.listener);
 	struct webhook_record	 record;
 	struct webhook		*w;
 
@@ -127,8 +137,7 @@ load_cb(const struct pg_result *res, void *arg)
 	if (!pg_ok(res))
 		return;
 	for (int i = 0; i < pg_rows(res); i++) {
-		/* The sessions may reach a new primary one after the other, and this is about the log that is followed. */
-		if (epoch == NULL || pg_text(res, i, 0) == NULL || strcmp(pg_text(res, i, 0), epoch) != 0)
+		if (!is_followed(set, res, i))
 			return;
 		record = (struct webhook_record){
 			.seq = pg_int(res, i, 2), .wall_failing_us = pg_int(res, i, 3), .parked_why = pg_text(res, i, 4)
@@ -139,6 +148,13 @@ load_cb(const struct pg_result *res, void *arg)
 }
 
 static void
+begun_cb(const struct pg_result *res, void *arg)
+{
+	(void)arg;
+	log_failure(res, "begin");
+}
+
+static void
 send_load(struct webhooks *set)
 {
 	struct jsonw	 names;
@@ -146,7 +162,7 @@ send_load(struct webhooks *set)
 
 	if (put_names(set, &names, is_loading) > 0) {
 		values[0] = names.buf;
-		(void)pg_query(set->pg, FIRST_SQL, 1, values, NULL, NULL);	/* the load tells */
+		(void)pg_query(set->pg, FIRST_SQL, 1, values, begun_cb, NULL);	/* the load tells its outcome */
 	}
 	jsonw_release(&names);
 	if (put_names(set, &names, is_to_load) > 0) {

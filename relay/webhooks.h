@@ -4,7 +4,7 @@
  *
  * For each webhook one relay holds a session advisory lock, and sends; others
  * ask for it once a second.  Once a second the session also has to answer: a
- * relay that has not heard from the database for 6 s pauses, since after 8 s the
+ * relay that has not heard from the database for 3 s pauses, since after 4 s the
  * server may have given its locks to another one.  Places are saved twice a
  * second while they move, all in one statement.
  */
@@ -25,7 +25,7 @@ struct webhooks;
 struct webhooks	*webhooks_new(struct event_base *base, const struct webhook_confs *confs, const char *conninfo,
 		    const struct reader_context *readers);
 void		 webhooks_start(struct webhooks *set);
-void		 webhooks_free(struct webhooks *set);	/* then turn the loop once more before its end, see net.h */
+void		 webhooks_free(struct webhooks *set);	/* then net_end(), as behind net_free() */
 
 void		 webhooks_wake(struct webhooks *set);		/* the ring has grown */
 void		 webhooks_begin(struct webhooks *set);		/* the log is known */

@@ -93,7 +93,7 @@ read_from(struct request *req, bool *now)
 	TAILQ_FOREACH(kv, &query, next)
 		if (strcmp(kv->key, "from") == 0 && strcmp(kv->value, "now") == 0)
 			*now = true;
-		else if (strcmp(kv->key, "apikey") != 0 && strcmp(kv->key, "token") != 0)
+		else
 			ok = false;
 	evhttp_clear_headers(&query);
 	if (!ok)

@@ -109,6 +109,8 @@ wire_take(struct request *req, const struct wire_handler *handler, void *arg)
 	w->arg = arg;
 	w->bev = connection_take(req);
 	w->fd = bufferevent_getfd(w->bev);
+	/* Something said before ("100 Continue", to one who does not read) may still be on its way. */
+	w->blocked = evbuffer_get_length(bufferevent_get_output(w->bev)) > 0;
 	set_socket_options(w->fd);
 	bufferevent_setcb(w->bev, read_cb, write_cb, event_cb, w);
 	bufferevent_setwatermark(w->bev, EV_READ, 0, INPUT_MAX_BYTES);

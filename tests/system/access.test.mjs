@@ -95,6 +95,10 @@ test('a web token is taken until it expires, and its stream ends with it', async
   const of = (token) => status(site, '/v1/signals', bearer(token));
   assert.equal(await of(jwt({ exp: inSeconds(60) })), 200);
   assert.equal(await status(site, `/v1/signals?apikey=${jwt({ exp: inSeconds(60), role: 'anon' })}`), 200);
+  // EventSource and WebSocket have no other place for one of this length.
+  const long = jwt({ exp: inSeconds(60), symbols: Array.from({ length: 250 }, (_, i) => `COIN${i}/USDT`) });
+  assert.ok(long.length > 4096);
+  for (const where of [`/v1/signals?apikey=${long}`, `/v1/signals?apikey=${long}&apikey=x&token=y`]) assert.equal(await status(site, where), 200);
   assert.equal(await of(jwt({ exp: inSeconds(-1) })), 401);
   assert.equal(await of(jwt({ sub: 'x' })), 401);
   assert.equal(await of(jwt({ exp: inSeconds(60) }, `${KEY}!`)), 401);

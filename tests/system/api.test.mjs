@@ -126,6 +126,20 @@ test('a signal is cancelled at its last price; a closed one is final', async (t)
   await assert.rejects(site.sql(`SELECT tocsin_ack(${short}, NULL)`, { user: 'tocsin_reader' }), /permission denied/);
 });
 
+test('who waits for the database when the relay stops is told so', async (t) => {
+  const site = await relayOnly(t);
+  const holder = site.spawn('psql', ['-X', '-q', '-c', 'BEGIN; LOCK TABLE signals; SELECT pg_sleep(60)', site.conninfo('postgres')]);
+  await until('somebody holds the table', async () => (await site.value("SELECT count(*) FROM pg_locks WHERE relation = 'signals'::regclass AND mode = 'AccessExclusiveLock' AND granted")) === '1');
+  const asked = site.get('/v1/signals');
+  await until('the question waits', async () => /^tocsin_relay_questions_pending 1$/m.test(await (await site.get('/metrics')).text()));
+  const stopped = site.stop();
+  const response = await asked;
+  assert.equal(response.status, 503);
+  assert.ok((await response.json()).error);
+  await stopped;
+  holder.kill('SIGKILL');
+});
+
 test("another web site's page acknowledges nothing", async (t) => {
   const site = await relayOnly(t, { relay: 'public_hosts = signals.example.org' });
   const id = await insertSignal(site);

@@ -44,6 +44,42 @@ test('the generator stopped in the middle ends clean', { skip }, async (t) => {
   clean(`${site.dir}/vg`);
 });
 
+test('the generator stopped while it loads ends clean', async (t) => {
+  const site = await Site.create(t);
+  site.configure();
+  await site.migrate();
+  // A candle that is read for as long as the server lets a statement run.
+  await site.sql(`INSERT INTO candles SELECT 'sim', 'BTC/USDT', '1m', '2026-01-01', 1, 1, 1, 1, 1, 1, 'sim';
+    ALTER TABLE candles ENABLE ROW LEVEL SECURITY; CREATE POLICY slow ON candles USING (pg_sleep(60) IS NOT NULL)`);
+  const words = [program('tocsin-generator'), '-c', site.conf];
+  const child = skip ? site.spawn(words[0], words.slice(1)) : site.spawn('valgrind', args(`${site.dir}/vg`, ...words));
+  await until('it loads', async () => await site.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'tocsin_generator' AND wait_event = 'PgSleep'") === '1', 60000);
+  child.kill('SIGTERM');
+  assert.deepEqual(await child.ended, { code: 0, signal: null }, child.output());
+  if (!skip) clean(`${site.dir}/vg`);
+});
+
+test('a database by a name that name servers are asked for: every program that connects ends clean', async (t) => {
+  const site = await Site.create(t);
+  site.configure();
+  fs.writeFileSync(site.conf, fs.readFileSync(site.conf, 'utf8').replaceAll(/^database = host=/gm, 'database = connect_timeout=2 host=no-such-name.invalid,'));
+  const run = (...words) => (skip ? site.spawn(words[0], words.slice(1)) : site.spawn('valgrind', args(`${site.dir}/vg`, ...words)));
+  const ends = async (child) => {
+    assert.deepEqual(await child.ended, { code: 0, signal: null }, child.output());
+    if (!skip) clean(`${site.dir}/vg`);
+  };
+  await ends(run(program('tocsin-generator'), '-c', site.conf, 'migrate'));
+  for (const name of ['generator', 'relay']) await ends(run(program(`tocsin-${name}`), '-c', site.conf, 'check'));
+  const generator = run(program('tocsin-generator'), '-c', site.conf);
+  await until('candles are stored', async () => Number(await site.value('SELECT count(*) FROM candles')) > 10, 60000);
+  generator.kill('SIGTERM');
+  await ends(generator);
+  const relay = run(program('tocsin-relay'), '-c', site.conf, `listen=127.0.0.1:${site.port}`);
+  await until('the relay is ready', async () => (await site.get('/readyz').catch(() => ({}))).status === 200, 60000);
+  relay.kill('SIGTERM');
+  await ends(relay);
+});
+
 test('the relay serves, resumes, loses its database and ends clean with clients on it', { skip }, async (t) => {
   const site = await Site.create(t);
   const file = `${site.dir}/candles.csv`;

@@ -6,7 +6,8 @@ import net from 'node:net';
 import { Site, freePort, program, root, simFeed, until } from './lib/site.mjs';
 import { EventStream } from './lib/sse.mjs';
 import { SERVER, Wire, listening } from './lib/netns.mjs';
-import { insert, relayOnly } from './lib/relayonly.mjs';
+import { insert, insertMany, relayOnly } from './lib/relayonly.mjs';
+import { section } from './lib/webhooks.mjs';
 
 const log = async (site) => (await site.sql('SELECT seq FROM signal_events ORDER BY seq')).map(([seq]) => Number(seq));
 
@@ -78,6 +79,38 @@ scenario('a wire that dies without a word is noticed within ten seconds by relay
   await until('all is there', () => stream.seqs.length >= all.length);
   assert.deepEqual(stream.seqs, all);
   assert.equal(stream.connects, 1, 'the client has noticed nothing');
+});
+
+scenario('a relay that is cut off stops sending webhooks before the server gives its lock to another', async (t) => {
+  const site = await relayOnly(t, { start: false });
+  const wire = await Wire.create(site);
+  if (!wire) {
+    t.skip('no network namespace may be made here');
+    return;
+  }
+  await overTcp(site, SERVER, wire.inside('server'));
+  database(site, `host=${SERVER} port=${site.pgPort}`);
+  fs.appendFileSync(site.conf, section(site, 'all', { url: 'http://127.0.0.1:8080/' }));
+  // A receiver on the relay's side of the wire, that takes its time and tells when something came.
+  const receiver = site.spawn(...shell(wire.inside('client', process.execPath, '-e', `require('http').createServer((request, answer) => {
+    process.stderr.write(Date.now() + '\\n');
+    request.resume();
+    setTimeout(() => answer.end(), 50);
+  }).listen(8080, '127.0.0.1', () => process.stderr.write('listens\\n'))`)));
+  await until('the receiver listens', () => receiver.output().includes('listens'));
+  const { child: relay, port } = await listening(site, wire.inside('client', program('tocsin-relay'), '-c', site.conf));
+  site.port = port;
+  await until('the webhook runs', async () => (await site.json('/v1/webhooks').catch(() => ({}))).webhooks?.[0].state === 'running', 60000);
+  await insertMany(site, 1000, { prefix: 'W' });
+  const sent = () => receiver.output().match(/^\d+$/gm) ?? [];
+  await until('it sends', () => sent().length > 5);
+  wire.cut();
+  await until('the server has let go', async () => await site.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tocsin-webhooks'") === '0', 30000, 20);
+  const gone = Date.now();
+  await until('the relay knows', () => /warn webhooks: connection lost/.test(relay.output()), 30000);
+  const last = Number(sent().at(-1));
+  t.diagnostic(`the last was sent ${gone - last} ms before the server let go`);
+  assert.ok(last < gone, `${last - gone} ms after`);
 });
 
 scenario('hosts are tried one by one, a silent one does not keep us from the next, names do not block', async (t) => {

@@ -315,11 +315,20 @@ test('messages', async (t) => {
       '[null,"1","phoenix",{},{}]', '[{},[],"realtime:x","phx_join",{}]', '["1","1","realtime:x","phx_join",null]', '["1","1","realtime:x","phx_join",[]]', '["1","1","realtime:x","phx_join",{"config":7}]',
       '{"topic":7}', '{"topic":"phoenix","event":"heartbeat"}', '{"topic":"realtime:x","event":"phx_join","payload":7,"ref":"1"}', '[null,"1","phoenix","heartbeat",{}]]', '[null,"1","phoenix","heartbeat",{}] x',
       `${'['.repeat(5000)}${']'.repeat(5000)}`, `{"a":${'{"a":'.repeat(3000)}1${'}'.repeat(3001)}`, '\u0000', '["1","1","realtime:\\u0000","phx_join",{}]', '["1","1","realtime:\\ud800","phx_join",{}]', `"${'x'.repeat(70000)}"`];
+    let told = 1;
     for (const path of [PATH, '/socket/websocket?apikey=k']) {
+      told += 2;
       const client = await Phoenix.open(site, { path });
       client.next = 5000; // their refs are not ours
       for (const text of texts) client.send(text);
       await serves(client);
+      const other = await Phoenix.open(site, { path }); // its first bad one is told
+      other.next = 5000;
+      other.send('["1","1","realtime:x","access_token",{"access_token":"HUSH"}'); // cut off
+      await serves(other);
+      other.close();
+      await until('it is told', () => site.log('relay').split('not a message').length >= told);
+      assert.ok(!site.log('relay').includes('HUSH'), 'a token is not logged, whatever it stands in');
       // It can still be used.
       assert.equal((await client.join('realtime:after', [all()])).status, 'ok');
       client.close();
@@ -458,6 +467,12 @@ test('a client that floods joins, channels or bytes is bounded, and others are n
   const reasons = answers.filter((m) => m.payload.status === 'error').map((m) => m.payload.response.reason);
   assert.ok(reasons.length > 0 && reasons.length < 2000, `${reasons.length} were refused`);
   for (const reason of reasons) assert.match(reason, /RateLimitReached/);
+  // Filters take time at every event.
+  const greedy = await Phoenix.open(site), heavy = (i) => all({ filter: `reason=not.like.%${'_'.repeat(3000)}x${i}` });
+  assert.equal((await greedy.join('realtime:a', [0, 1, 2, 3, 4].map(heavy))).status, 'ok');
+  assert.match((await greedy.join('realtime:b', [0, 1, 2, 3, 4, 5].map(heavy))).response.reason, /^ChannelRateLimitReached.*filters.*32768/);
+  assert.equal((await greedy.join('realtime:b', [0, 1, 2, 3, 4].map(heavy))).status, 'ok');
+  assert.equal((await greedy.join('realtime:b', [0, 1, 2, 3, 4].map(heavy))).status, 'ok', 'what was given back counts no more');
 });
 
 test('a stalled Realtime client is dropped, the others see no delay, and it resumes without loss', async (t) => {
@@ -480,6 +495,32 @@ test('a stalled Realtime client is dropped, the others see no delay, and it resu
   await again.join('realtime:s', [all()], { tocsin: { after: had.at(-1) ?? want[0] - 1 } });
   await until('the rest', () => had.length + again.seqs('realtime:s').length >= rows, 60000, 50);
   assert.deepEqual([...had, ...again.seqs('realtime:s')], want);
+});
+
+test('one cut off within the snapshot, or before it, goes on from what it has seen, and has every active signal in the end', async (t) => {
+  const site = await relayOnly(t);
+  await insertMany(site, 30, { prefix: 'N' });
+  await site.sql('UPDATE signals SET acked_at = now() WHERE id % 4 = 1'); // the older ones have the newer places
+  await stopped(site, 'id % 5 = 0');
+  const client = await Phoenix.open(site);
+  await client.join('realtime:lost', [all()], { tocsin: { after: `${'0'.repeat(32)}.1-2` } });
+  await until('the end of the snapshot', () => client.of('realtime:lost', 'system').length === 3);
+  const messages = client.messages.filter((m) => m.topic === 'realtime:lost' && m.event !== 'phx_reply');
+  const rows = messages.filter((m) => m.event === 'postgres_changes').map((m) => m.payload.data.record);
+  const active = (await site.sql("SELECT id FROM signals WHERE status = 'active' ORDER BY id")).map(([id]) => Number(id));
+  assert.deepEqual(rows.map((r) => r.id).sort((a, b) => a - b), active);
+  // Whoever keeps every place that he is told keeps none that leaves out what he has not been sent.
+  const system = messages.filter((m) => m.event === 'system').map((m) => [m.payload.status, m.payload.tocsin?.reset, m.payload.tocsin?.cursor?.split('-')[1]]);
+  const newest = await site.value('SELECT max(seq) FROM signal_events');
+  assert.deepEqual(system, [['ok', undefined, undefined], ['error', 'epoch', undefined], ['ok', undefined, newest]]);
+  for (const cut of [1, 7, 15, rows.length - 1]) {
+    const topic = `realtime:cut${cut}`;
+    await client.join(topic, [all()], { tocsin: { after: rows[cut - 1].seq } });
+    const has = () => [...new Set([...rows.slice(0, cut), ...client.changes(topic).map((c) => c.data.record)].filter((r) => r.status === 'active').map((r) => r.id))].sort((a, b) => a - b);
+    const last = rows.at(-1).seq;
+    await until('what it had not seen', () => client.seqs(topic).includes(last));
+    for (const id of active) assert.ok(has().includes(id), `${id} is missing after ${cut}`);
+  }
 });
 
 test('a slow Realtime client that keeps reading is served, however slowly', async (t) => {

@@ -120,6 +120,17 @@ test('the services get their own forms, and no token gets into a log or an answe
   assert.match(shown, /HTTP status 404: Cannot POST \[path\]/);
 });
 
+test('a topic is as good as a password: neither what is left out nor an answer shows it', async (t) => {
+  const ntfy = await Receiver.create(t, { secret: null, answer: (got) => ({ status: 400, body: `bad topic ${JSON.parse(got.body).topic}` }) });
+  const site = await withWebhooks(t, { ntfy: { url: `http://127.0.0.1:${ntfy.port}/topicSECRET`, keys: 'format = ntfy' } });
+  await insert(site, { reason: 'whole' });
+  await until('it is left out', async () => (await state(site, 'ntfy')).left_out_total === 1, 60000);
+  assert.equal(JSON.parse(ntfy.requests[0].body).topic, 'topicSECRET');
+  const shown = site.log('relay') + JSON.stringify(await site.json('/v1/status'));
+  assert.match(shown, /left out name=ntfy .*HTTP status 400: bad topic \[.*whole/);
+  assert.ok(!/SECRET/.test(shown), shown);
+});
+
 test('a configuration that cannot work is refused, all of it at once', async (t) => {
   const site = await Site.create(t, { database: false });
   site.configure();

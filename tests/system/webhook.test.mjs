@@ -101,6 +101,48 @@ test('a log that begins behind its place is told, and read from its beginning', 
   assert.match(site.log('relay'), /warn webhook: the log does not go on from its place: .*name=all .*reason=retention/);
 });
 
+test('a database restored as it was: it goes on from the place that was restored with it', async (t) => {
+  const receiver = await Receiver.create(t);
+  const site = await withWebhooks(t, { all: { receiver } });
+  await insert(site, { count: 10 });
+  const all = await log(site), last = String(all.at(-1));
+  await until('all ten', () => receiver.taken.length === 10);
+  await until('its place is saved', async () => await site.value('SELECT seq FROM webhooks') === last);
+  await site.sql(`BEGIN; DELETE FROM signal_events WHERE seq > ${all[5]}; UPDATE webhooks SET seq = ${all[3]};
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'tocsin_relay'; COMMIT`);
+  await until('the relay knows', () => /starting over on another log reason=log/.test(site.log('relay')));
+  await insert(site);
+  const want = (await log(site)).slice(4);
+  await until('the newest one', () => receiver.seqs.at(-1) === want.at(-1));
+  assert.deepEqual(receiver.requests.slice(10).map((got) => JSON.parse(got.body).data.seq), want);
+  assert.equal((await state(site, 'all')).gaps_total, 0);
+});
+
+test('what a receiver asks for with Retry-After outlives the session with the database', async (t) => {
+  const busy = await Receiver.create(t, { answer: () => ({ status: 503, headers: { 'Retry-After': '3600' } }) });
+  const other = await Receiver.create(t);
+  const site = await withWebhooks(t, { busy: { receiver: busy }, other: { receiver: other } });
+  await insert(site);
+  await until('it is asked to wait', async () => (await state(site, 'busy')).retry_s > 0);
+  await until('that it fails is saved', async () => await site.value("SELECT failing_since IS NOT NULL FROM webhooks WHERE name = 'busy'") === 't');
+  await site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tocsin-webhooks'");
+  await until('both go on', async () => /webhooks: connection lost/.test(site.log('relay')) &&
+    (await state(site, 'busy')).state === 'failing' && (await state(site, 'other')).state === 'running');
+  await insert(site);
+  await until('the other one has what is new', () => other.taken.length === 2);
+  assert.deepEqual([busy.requests.length, (await state(site, 'busy')).retry_s > 0], [1, true]);
+});
+
+test('a webhook that may not begin says why', async (t) => {
+  const receiver = await Receiver.create(t);
+  const site = await withWebhooks(t, { all: { receiver } }, { start: false });
+  await site.sql('REVOKE INSERT ON webhooks FROM tocsin_relay');
+  await site.start();
+  await until('it is told', () => /warn webhook: the query failed.* what=begin .*permission denied/.test(site.log('relay')));
+  await site.sql('GRANT INSERT ON webhooks TO tocsin_relay');
+  await until('then it begins', async () => (await state(site, 'all')).state === 'running');
+});
+
 test('HTTPS is verified: the authority that is trusted, and no other', async (t) => {
   const dir = fs.mkdtempSync('/tmp/tocsin-ca.');
   t.after(() => fs.rmSync(dir, { recursive: true }));

@@ -257,6 +257,16 @@ what_was_let_in_ends_with_its_token(void **state)
 	assert_non_null(again = auth_check(b, "two", NOW_US, &code, &why));
 	assert_false(access_has_expired(again, NOW_US));
 	access_unref(again);
+	/* Under another name it is another's: the log tells who did what. */
+	a = auth_of(section("renamed", "one", "scopes = read"));
+	auth_replace(b, a);
+	assert_true(access_has_expired(stays, NOW_US));
+	assert_non_null(again = auth_check(a, "one", NOW_US, &code, &why));
+	assert_string_equal(access_name(again), "renamed");
+	access_unref(again);
+	access_unref(stays);
+	stays = auth_check(a, "one", NOW_US, &code, &why);
+	b = a;
 	/* And with the key of web tokens. */
 	conf = with_key(key);
 	a = auth_of(conf);

@@ -75,6 +75,7 @@ thousands_of_addresses_leave_nothing_behind(void **state)
 			assert_false(crowd_enter(c, &p));
 		}
 		assert_int_equal(crowd_addresses(c), ADDRESSES);
+		assert_true(crowd_longest(c) < 16);
 		for (int i = 0; i < ADDRESSES; i++) {
 			snprintf(text, sizeof(text), "10.0.%d.%d", i / 256, i % 256);
 			p = peer(text);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "relay/access.h"
 #include "relay/change.h"
 #include "relay/filter.h"
 
@@ -107,6 +108,28 @@ a_list_has_an_end(void **state)
 	filter_free(f);
 }
 
+static void
+one_with_some_symbols_is_shown_these_and_deletions(void **state)
+{
+	static const struct { const char *kind, *record; bool shown; } cases[] = {
+		{ "opened", btc, true }, { "opened", "{\"symbol\":\"ETH/USDT\"}", false }, { "deleted", "null", true },
+		{ "opened", "{}", false }, { "opened", "null", false }, { "opened", "{\"symbol\":7}", false },
+	};
+	char		 symbol[] = "BTC/USDT", *symbols[] = { symbol };
+	struct access	*some = access_new("some", ACCESS_READ, symbols, 1, 0), *every = access_new("every", ACCESS_READ, NULL, 0, 0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct change	*c = change_of(cases[i].kind, cases[i].record);
+
+		assert_int_equal(filter_may_see(some, c), cases[i].shown);
+		assert_true(filter_may_see(every, c) && filter_may_see(NULL, c));
+		change_unref(c);
+	}
+	access_unref(some);
+	access_unref(every);
+}
+
 int
 main(void)
 {
@@ -116,6 +139,7 @@ main(void)
 		cmocka_unit_test(a_record_without_the_member_does_not_pass),
 		cmocka_unit_test(nonsense_is_refused_by_name),
 		cmocka_unit_test(a_list_has_an_end),
+		cmocka_unit_test(one_with_some_symbols_is_shown_these_and_deletions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

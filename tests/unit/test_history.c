@@ -357,6 +357,58 @@ a_bad_cursor_is_the_business_of_its_owners_alone(void **state)
 }
 
 static void
+whose_place_retention_has_overtaken_learns_it_from_any_answer(void **state)
+{
+	struct asker	 late[100], a, b, nothing;
+
+	(void)state;
+	session.up = false;
+	for (int i = 0; i < 100; i++)
+		ask(&late[i], i + 1);
+	ask(&a, 999);
+	ask(&b, 1200);
+	ask(&nothing, 0);
+	session.up = true;
+	history_up(history);
+	assert_int_equal(session.seq, 1);
+	reply((struct pg_result){ .ok = true, .epoch = EPOCH, .lowest = 1000, .highest = 1500, .first = 1000, .last = 1499 });
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(late[i].answers, 1);
+		assert_int_equal(late[i].verdict, CURSOR_EXPIRED);
+	}
+	assert_int_equal(a.answers + b.answers + nothing.answers, 0);
+	/* Nothing is there: of those who ask later nobody can say. */
+	assert_int_equal(session.seq, 0);
+	reply((struct pg_result){ .ok = true, .epoch = EPOCH });
+	assert_int_equal(nothing.verdict, CURSOR_GOOD);
+	assert_int_equal(a.answers + b.answers, 0);
+	reply((struct pg_result){ .ok = true, .epoch = EPOCH, .lowest = 1000, .highest = 1500, .first = 1000, .last = 1499 });
+	assert_int_equal(a.verdict, CURSOR_GOOD);
+	let_go(&a), let_go(&b), let_go(&nothing);
+}
+
+static void
+it_is_short_of_room_while_somebody_waits_for_it(void **state)
+{
+	struct asker	 a[HISTORY_BATCHES_MAX + 1];
+
+	(void)state;
+	for (int i = 0; i < HISTORY_BATCHES_MAX; i++) {
+		ask(&a[i], (int64_t)i * HISTORY_PAGE_ROWS);
+		reply_page(100000);
+	}
+	assert_false(history_is_short(history));
+	ask(&a[HISTORY_BATCHES_MAX], 90000);
+	assert_false(session.waiting);
+	assert_true(history_is_short(history));
+	let_go(&a[7]);
+	assert_false(history_is_short(history));
+	reply_page(100000);
+	for (int i = 0; i <= HISTORY_BATCHES_MAX; i++)
+		let_go(&a[i]);
+}
+
+static void
 what_was_read_of_another_log_serves_nobody(void **state)
 {
 	struct asker	 a, b, c, d;
@@ -466,6 +518,8 @@ main(void)
 		TEST(the_one_furthest_behind_and_the_one_who_waited_longest_take_turns),
 		TEST(that_there_is_nothing_more_is_told_only_to_those_who_asked_before),
 		TEST(a_bad_cursor_is_the_business_of_its_owners_alone),
+		TEST(whose_place_retention_has_overtaken_learns_it_from_any_answer),
+		TEST(it_is_short_of_room_while_somebody_waits_for_it),
 		TEST(what_was_read_of_another_log_serves_nobody),
 		TEST(one_who_goes_away_gets_nothing_at_any_stage),
 		TEST(a_question_lost_with_the_session_is_asked_again),

@@ -26,7 +26,7 @@ struct batch {
 	struct change	*items[16];
 };
 
-static bool	 log_is_known;
+static bool	 log_is_known, others_wait;	/* for room in history */
 static struct {
 	bool		 waiting;
 	int64_t		 seq;		/* -1: a snapshot */
@@ -78,6 +78,13 @@ history_cancel(struct history_ask *a)
 {
 	(void)a;
 	asked.waiting = false;
+}
+
+bool
+history_is_short(const struct history *h)
+{
+	(void)h;
+	return others_wait;
 }
 
 struct batch *
@@ -177,7 +184,7 @@ begin(void **state)
 {
 	(void)state;
 	log_is_known = true;
-	only_even = false;
+	only_even = others_wait = false;
 	asked.waiting = false;
 	calls[0] = '\0';
 	context = (struct reader_context){ .ring = ring_new(RING_EVENTS, 1 << 20), .stats = &stats };
@@ -377,6 +384,33 @@ a_page_that_nobody_takes_is_given_back_and_what_was_gathered_of_it_has_not_passe
 }
 
 static void
+one_that_takes_a_little_now_and_then_does_not_hold_up_those_who_wait(void **state)
+{
+	int64_t	 now_us = clock_mono_us();
+
+	(void)state;
+	start(EPOCH, 90);
+	answer(91, 100, 100);
+	for (int i = 0; i < 20; i++)
+		assert_true(reader_tick(reader, true, now_us += SECOND_US));
+	assert_string_equal(gathered(2), "91 92");
+	others_wait = true;
+	assert_true(reader_tick(reader, true, now_us += SECOND_US));
+	reader_passed(reader, 1);
+	assert_int_equal(reader_seq(reader), 90);
+	assert_string_equal(gathered(2), "");
+	assert_int_equal(asked.seq, 90);
+	reader_reset(reader, "log");
+	answer(1, 2, 3);
+	now_us = clock_mono_us();
+	for (int i = 0; i < 9; i++)
+		assert_true(reader_tick(reader, true, now_us += SECOND_US));
+	assert_false(reader_tick(reader, true, now_us += 2 * SECOND_US));
+	others_wait = false;
+	assert_true(reader_tick(reader, true, now_us));
+}
+
+static void
 a_reset_is_told_with_the_snapshot_and_its_end_with_the_place(void **state)
 {
 	(void)state;
@@ -429,6 +463,7 @@ main(void)
 		TEST(a_page_is_stepped_into_where_the_reader_is_and_leads_to_the_ring),
 		TEST(one_that_falls_off_the_ring_reads_on_from_its_place),
 		TEST(a_page_that_nobody_takes_is_given_back_and_what_was_gathered_of_it_has_not_passed),
+		TEST(one_that_takes_a_little_now_and_then_does_not_hold_up_those_who_wait),
 		TEST(a_reset_is_told_with_the_snapshot_and_its_end_with_the_place),
 		TEST(a_reset_in_the_middle_begins_anew_and_a_snapshot_that_stalls_is_told),
 	};

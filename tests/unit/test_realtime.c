@@ -1,5 +1,6 @@
 #include "tests/unit/unit.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,6 +285,23 @@ data_is_made_once(void **state)
 	change_unref(c);
 }
 
+/* It lives as long as the ring keeps it, whose limit is of frames. */
+static void
+an_event_keeps_few_projections_however_many_are_asked_for(void **state)
+{
+	struct change	*c = change_of("{\"seq\":7,\"op\":\"INSERT\",\"kind\":\"opened\",\"id\":5,\"record\":{\"id\":5,\"symbol\":\"A/B\"}}");
+	size_t		 before = mallinfo2().uordblks, after;
+
+	(void)state;
+	for (column_set select = 1; select < 2000; select += 2)
+		assert_true(realtime_data_of(c, select).head_len > 0);
+	after = mallinfo2().uordblks;
+	assert_in_range(after - before, 0, 16384);
+	assert_non_null(strstr(data(c, 1 | 1 << 3), "\"record\":{\"id\":5,\"symbol\":\"A/B\"}}"));
+	assert_non_null(strstr(data(c, COLUMNS_ALL), "\"record\":{\"id\":5,\"symbol\":\"A/B\"}}"));
+	change_unref(c);
+}
+
 static void
 each_kind_shows_what_it_has(void **state)
 {
@@ -332,6 +350,7 @@ main(void)
 		cmocka_unit_test(the_reply_echoes_what_was_asked),
 		cmocka_unit_test(refusals_name_the_entry),
 		cmocka_unit_test(data_is_made_once),
+		cmocka_unit_test(an_event_keeps_few_projections_however_many_are_asked_for),
 		cmocka_unit_test(each_kind_shows_what_it_has),
 		cmocka_unit_test(entries_match_together),
 	};
